@@ -1,0 +1,3 @@
+"""A FHIR R4 (4.0.1) server for a whole population's health records, on MongoDB and Flask."""
+
+__version__ = "0.1.0"
