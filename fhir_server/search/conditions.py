@@ -1,0 +1,376 @@
+"""Clause -> MongoDB filter on the stored document (x tokens, r intervals, resource: the native copy).
+
+Every condition that an index can serve is an equality or a range on `x` or on one interval field; what is left is
+checked on the native copy of the resources that remain. https://hl7.org/fhir/R4/search.html#ptypes
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .. import r4
+from ..errors import BadRequest
+from .entries import MAX_STRING, local_reference
+from .fold import fold
+from .intervals import (
+    DATE_WIDTHS,
+    NUMBER_WIDTHS,
+    Bound,
+    Interval,
+    date_bounds,
+    date_interval,
+    milliseconds,
+    number_bounds,
+    split_prefix,
+)
+from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, range_field, token_key
+from .query import Clause, split_escaped, unescape
+from .sources import Route, Source
+
+Filter = dict[str, Any]
+
+LAST = "\U0010ffff"  # sorts after every continuation of a token
+NOTHING: Filter = {"_id": {"$in": []}}
+_NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
+_ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+
+
+def conditions(clauses: list[Clause], *, base_url: str, now: datetime) -> list[Filter]:
+    """One filter for each clause, except that clauses on the same dates or amounts are read as one interval.
+
+    Raises BadRequest for a value that is none of its type.
+    """
+    ranges: dict[str, list[Clause]] = {}
+    filters = []
+    for clause in clauses:
+        if is_range(clause):
+            ranges.setdefault(clause.parameter.code, []).append(clause)
+        else:
+            filters.append(_condition(clause, base_url, now))
+    for several in ranges.values():
+        sources = several[0].parameter.sources
+        if len(sources) == 1:
+            filters.append(_range(several, sources[0], now))
+        else:
+            filters += [any_of([_range([clause], source, now) for source in sources]) for clause in several]
+    return filters
+
+
+def is_range(clause: Clause) -> bool:
+    """Whether a clause compares intervals of the resource."""
+    return (
+        clause.parameter.type in RANGE_TYPES
+        and clause.modifier != "missing"
+        and clause.parameter.code not in DOCUMENT_FIELDS
+    )
+
+
+def _condition(clause: Clause, base_url: str, now: datetime) -> Filter:
+    if clause.modifier == "missing":
+        return _missing(clause)
+    if clause.parameter.code in DOCUMENT_FIELDS:
+        return _document_field(clause, now)
+    if clause.parameter.type == "string":
+        return any_of(
+            [_string(clause, source, value) for value in clause.values for source in clause.parameter.sources]
+        )
+    if clause.parameter.type == "reference":
+        found = _tokens([_reference(clause, value, base_url) for value in clause.values])
+    else:
+        found = _tokens([_token(clause, value) for value in clause.values])
+    return {"$nor": [found]} if clause.modifier == "not" else found
+
+
+def any_of(filters: list[Filter]) -> Filter:
+    """The filter that holds where any of these does."""
+    return filters[0] if len(filters) == 1 else {"$or": filters}
+
+
+def all_of(filters: list[Filter]) -> Filter:
+    """The filter that holds where all of these do."""
+    if not filters:
+        return {}
+    return filters[0] if len(filters) == 1 else {"$and": filters}
+
+
+def _tokens(alternatives: list[tuple[list[str], list[Filter]]]) -> Filter:
+    """Bare tokens become one $in, which an index serves in order; the others stand beside them."""
+    tokens = [token for bare, _ in alternatives for token in bare]
+    filters = [each for _, others in alternatives for each in others]
+    if tokens:
+        filters.insert(0, {"x": tokens[0] if len(tokens) == 1 else {"$in": list(dict.fromkeys(tokens))}})
+    return any_of(filters) if filters else NOTHING
+
+
+# ---- token, uri ----------------------------------------------------------------------------------------------------
+
+
+def _token(clause: Clause, value: str) -> tuple[list[str], list[Filter]]:
+    parts = [unescape(part) for part in split_escaped(value, "|")]
+    if clause.parameter.type == "uri":
+        text = unescape(value)
+        return [token_key(source, "uri") + text for source in clause.parameter.sources], []
+    if len(parts) > 2:
+        raise BadRequest(f"'{clause.parameter.code}={value[:60]}': a token is code, system|code, system| or |code.")
+    if len(parts) == 1:
+        return [token_key(source, "token") + parts[0] for source in clause.parameter.sources], []
+    system, code = parts
+    bare: list[str] = []
+    filters: list[Filter] = []
+    for source in clause.parameter.sources:
+        key = token_key(source, "token")
+        if not code:
+            bare.append(f"{key[:-1]}@|{system}")
+        else:
+            pairs = [found for route in source.routes if (found := _pair(route, system, code)) is not None]
+            if any(not pair for pair in pairs):
+                bare.append(key + code)
+            elif pairs:
+                filters.append({"$and": [{"x": key + code}, any_of(pairs)]})
+    return bare, filters
+
+
+def _pair(route: Route, system: str, code: str) -> Filter | None:
+    """What must hold beside the token so that code and system stand together; {} nothing, None: it never can."""
+    wanted: Any = system if system else {"$exists": False}
+    if route.datatype == "CodeableConcept":
+        return native(route, {"coding": {"$elemMatch": {"code": code, "system": wanted}}})
+    if route.datatype == "Coding":
+        return native(route, {"code": code, "system": wanted})
+    if route.datatype in ("Identifier", "ContactPoint"):
+        return native(route, {"value": code, "system": wanted})
+    if not system:
+        return {}
+    if route.datatype == "code" and route.element is not None and route.element.binding:
+        return {} if r4.code_system_of(route.element.binding) == system else None
+    return None
+
+
+def native(route: Route, wanted: Filter) -> Filter:
+    """`wanted` (property -> condition) of one and the same item at the end of a route, on the native copy."""
+    keys = route.keys
+    last_list = max((number for number, key in enumerate(keys) if key.many), default=-1)
+    outer = ".".join(["resource", *(key.name for key in keys[: last_list + 1])])
+    inner = "".join(key.name + "." for key in keys[last_list + 1 :])
+    if last_list < 0:
+        return {f"{outer}.{inner}{name}": each for name, each in wanted.items()}
+    return {outer: {"$elemMatch": {inner + name: each for name, each in wanted.items()}}}
+
+
+# ---- reference -----------------------------------------------------------------------------------------------------
+
+
+def _reference(clause: Clause, value: str, base_url: str) -> tuple[list[str], list[Filter]]:
+    text = local_reference(unescape(value), base_url)
+    tokens: list[str] = []
+    for source in clause.parameter.sources:
+        key = token_key(source, "reference")
+        kind, slash, _ = text.partition("/")
+        if ":" in text:
+            tokens.append(key + text)
+        elif slash:
+            if kind not in r4.RESOURCE_TYPES:
+                raise BadRequest(f"'{clause.parameter.code}={value[:60]}': '{kind[:40]}' is no resource type.")
+            if (not source.target or kind == source.target) and clause.modifier in ("", kind):
+                tokens.append(key + text)
+        else:
+            tokens += [f"{key}{target}/{text}" for target in _targets(clause, source)]
+    return tokens, []
+
+
+def _targets(clause: Clause, source: Source) -> tuple[str, ...]:
+    """The types that a bare logical id may belong to."""
+    if clause.modifier:
+        return (clause.modifier,)
+    if source.target:
+        return (source.target,)
+    allowed = {target for route in source.routes if route.element for target in route.element.targets}
+    named = clause.parameter.targets or r4.RESOURCE_TYPES
+    return tuple(target for target in named if target in allowed) if allowed else tuple(named)
+
+
+# ---- string --------------------------------------------------------------------------------------------------------
+
+
+def folded_prefix(clause: Clause, source: Source, value: str) -> str:
+    """The beginning of every token that matches a string value."""
+    text = fold(unescape(value))
+    if len(text) > MAX_STRING:
+        raise BadRequest(f"'{clause.parameter.code}': at most {MAX_STRING} letters can be searched for.")
+    return token_key(source, "string") + text
+
+
+def starting_with(prefix: str) -> Filter:
+    """Tokens that start with `prefix`; $elemMatch, since on an array two bare bounds may be met by two items."""
+    return {"x": {"$elemMatch": {"$gte": prefix, "$lt": prefix + LAST}}}
+
+
+def _string(clause: Clause, source: Source, value: str) -> Filter:
+    prefix = folded_prefix(clause, source, value)
+    if clause.modifier == "contains":
+        key = token_key(source, "string")
+        return {"x": {"$regex": f"^{re.escape(key)}.*{re.escape(prefix[len(key) :])}"}}
+    if clause.modifier == "exact":
+        exact = [_exactly(route, unescape(value)) for route in source.routes]
+        return {"$and": [{"x": prefix}, any_of(exact)]}
+    return starting_with(prefix)
+
+
+def _exactly(route: Route, value: str) -> Filter:
+    parts = {"HumanName": _NAME_PARTS, "Address": _ADDRESS_PARTS}.get(route.datatype)
+    path = ".".join(["resource", *(key.name for key in route.keys)])
+    if parts is None:
+        return {path: value}
+    return {"$or": [{f"{path}.{part}": value} for part in parts]}
+
+
+# ---- date, number, quantity ----------------------------------------------------------------------------------------
+
+
+def _range(clauses: list[Clause], source: Source, now: datetime) -> Filter:
+    """All clauses on one source: bounds on `low` in each class of widths, which the index (width, low, _id) is read
+    by, and beside them exactly what each clause asks."""
+    field = range_field(source)
+    widths = DATE_WIDTHS if clauses[0].parameter.type == "date" else NUMBER_WIDTHS
+    lowers, uppers = [-math.inf] * len(widths), [math.inf] * len(widths)
+    checks = []
+    for clause in clauses:
+        alternatives = [each for value in clause.values for each in _bounds(clause, value, now)]
+        checks.append(any_of([_check(field, bound, unit, source.many) for bound, unit in alternatives]))
+        for number, width in enumerate(widths):
+            lowers[number] = max(lowers[number], min(_lower(bound, width, source.many) for bound, _ in alternatives))
+            uppers[number] = min(uppers[number], max(_upper(bound) for bound, _ in alternatives))
+    return all_of([_driver(field, lowers, uppers), *checks])
+
+
+def _driver(field: str, lowers: list[float], uppers: list[float]) -> Filter:
+    ranges = [
+        {"$gte": lower} | ({} if upper == math.inf else {"$lte": upper})
+        for lower, upper in zip(lowers, uppers, strict=True)
+    ]
+    if all(each == ranges[0] for each in ranges):
+        return {f"{field}.width": {"$in": list(range(len(ranges)))}, f"{field}.low": ranges[0]}
+    return any_of([{f"{field}.width": number, f"{field}.low": each} for number, each in enumerate(ranges)])
+
+
+def _lower(bound: Bound, width: Any, many: bool) -> Any:
+    """The least `low` an interval no longer than `width` can have. Where several intervals stand behind one span, the
+    span begins up to its width before the one that matches."""
+    lower = -math.inf
+    if bound.low_from is not None:
+        lower = bound.low_from - width if many else bound.low_from
+    return lower if bound.high_above is None else max(lower, bound.high_above - width)
+
+
+def _upper(bound: Bound) -> Any:
+    return min(limit for limit in (bound.low_below, bound.high_to, math.inf) if limit is not None)
+
+
+def _bounds(clause: Clause, value: str, now: datetime) -> list[tuple[Bound, Filter]]:
+    """(bound, condition on the unit) alternatives of one value."""
+    parts = [unescape(part) for part in split_escaped(value, "|")]
+    prefix, text = split_prefix(parts[0])
+    if clause.parameter.type == "date":
+        return [(bound, {}) for bound in date_bounds(prefix, sought_dates(clause, text), milliseconds(now))]
+    unit = _unit(clause, parts) if clause.parameter.type == "quantity" else {}
+    return [(bound, unit) for bound in number_bounds(prefix, text)]
+
+
+def _check(field: str, bound: Bound, unit: Filter, many: bool) -> Filter:
+    """Exactly what the prefix asks, of one and the same interval."""
+    if many:
+        return {f"{field}.all": {"$elemMatch": _exact(bound) | unit}}
+    return all_of([_prefixed(field, each) for each in (_exact(bound), unit) if each])
+
+
+def sought_dates(clause: Clause, text: str) -> Interval:
+    """The interval that a searched date stands for. Raises BadRequest."""
+    try:
+        return date_interval(text.replace(" ", "+"))  # an unencoded + arrives as a space
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            f"'{clause.parameter.code}': '{text[:40]}' is no date; write yyyy, yyyy-mm, yyyy-mm-dd or "
+            "yyyy-mm-ddThh:mm:ss+07:00, with a prefix such as ge in front if wanted."
+        ) from None
+
+
+def _unit(clause: Clause, parts: list[str]) -> Filter:
+    """https://hl7.org/fhir/R4/search.html#quantity: number, number|system|code or number||code-or-unit."""
+    if len(parts) == 1:
+        return {}
+    if len(parts) != 3:
+        raise BadRequest(f"'{clause.parameter.code}': a quantity is number, number|system|code or number||unit.")
+    _, system, code = parts
+    if system:
+        return {"system": system, "code": code} if code else {"system": system}
+    return {"$or": [{"code": code}, {"unit": code}]}
+
+
+def _exact(bound: Bound) -> Filter:
+    low: Filter = {}
+    high: Filter = {}
+    if bound.low_from is not None:
+        low["$gte"] = bound.low_from
+    if bound.low_below is not None:
+        low["$lt"] = bound.low_below
+    if bound.high_above is not None:
+        high["$gt"] = bound.high_above
+    if bound.high_to is not None:
+        high["$lte"] = bound.high_to
+    return ({"low": low} if low else {}) | ({"high": high} if high else {})
+
+
+def _prefixed(field: str, wanted: Filter) -> Filter:
+    if "$or" in wanted:
+        return {"$or": [_prefixed(field, each) for each in wanted["$or"]]}
+    return {f"{field}.{name}": each for name, each in wanted.items()}
+
+
+# ---- _id, _lastUpdated, :missing -----------------------------------------------------------------------------------
+
+
+def _document_field(clause: Clause, now: datetime) -> Filter:
+    if clause.parameter.code == "_id":
+        found: Filter = {"_id": {"$in": [unescape(value) for value in clause.values]}}
+        return {"$nor": [found]} if clause.modifier == "not" else found
+    filters = []
+    for value in clause.values:
+        prefix, text = split_prefix(unescape(value))
+        for bound in date_bounds(prefix, sought_dates(clause, text), milliseconds(now)):
+            filters.append(_instant(bound))
+    return any_of(filters)
+
+
+def _instant(bound: Bound) -> Filter:
+    """A bound on `t`, an instant of one millisecond: low = t, high = t + 1 ms."""
+    limits = (
+        ("$gte", bound.low_from),
+        ("$lt", bound.low_below),
+        ("$gte", bound.high_above),
+        ("$lt", bound.high_to),
+    )
+    return all_of([{"t": {operator: _moment(limit)}} for operator, limit in limits if limit is not None])
+
+
+def _moment(limit: int) -> datetime:
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=limit)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if limit > 0 else datetime.min.replace(tzinfo=UTC)
+
+
+def _missing(clause: Clause) -> Filter:
+    if clause.parameter.code in DOCUMENT_FIELDS:
+        return NOTHING if clause.values[0] == "true" else {}
+    present = [each for source in clause.parameter.sources for each in _present(clause, source)]
+    return {"$nor": present} if clause.values[0] == "true" else any_of(present)
+
+
+def _present(clause: Clause, source: Source) -> list[Filter]:
+    """https://hl7.org/fhir/R4/search.html#missing: an element counts as present when it has a value."""
+    if not all(route.plain for route in source.routes) or not source.routes:
+        return [starting_with(token_key(source, clause.parameter.type))]
+    return [{".".join(["resource", *(key.name for key in route.keys)]): {"$exists": True}} for route in source.routes]

@@ -1,0 +1,175 @@
+"""Query -> Plan: the filter, the order in which an index gives the matches, and where the page begins.
+
+Matches come in the order of an index that the filter is read by, so that a page costs a page and not the whole list:
+by logical id where codes or references are asked for, by date where only dates are, by word where only names are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .conditions import LAST, Filter, all_of, conditions, folded_prefix, is_range
+from .paging import SortKey, behind, decode_cursor
+from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
+from .query import Clause, Query
+
+BY_ID = SortKey("_id")
+
+
+@dataclass(slots=True)
+class Plan:
+    """How a query is carried out on one collection."""
+
+    filter: Filter
+    """All matches, whatever the page."""
+    keys: list[SortKey]
+    """The order, ending in _id."""
+    start: Filter | None = None
+    """What comes after the cursor."""
+    words: list[tuple[str, str]] = field(default_factory=list)
+    """Disjoint [low, high) ranges of tokens, ascending: the matches are read in the order of their tokens."""
+    rest: Filter = field(default_factory=dict)
+    """What matches fulfil beside having a token in those ranges."""
+    word_start: tuple[str, str] | None = None
+    """(token, _id) behind which the page begins."""
+    computed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Sort field -> beginnings of the tokens whose smallest it is, for orders that no index keeps."""
+
+
+def plan(query: Query, *, base_url: str, now: datetime, owner: str | None = None) -> Plan:
+    """How to carry out the query. `owner` narrows it to one patient's records before anything else happens."""
+    filters = conditions(query.clauses, base_url=base_url, now=now)
+    if owner is not None:
+        filters.insert(0, {"o": owner})
+    whole = all_of([each for each in filters if each])
+    driver = None if owner is not None or query.sort else _word_driver(query.clauses)
+    if driver is not None:
+        others = conditions([each for each in query.clauses if each is not driver], base_url=base_url, now=now)
+        rest = all_of([each for each in others if each])
+        made = Plan(whole, [SortKey("x"), BY_ID], words=_words(driver), rest=rest)
+        if query.cursor:
+            token, logical_id = decode_cursor(query.cursor, 2)
+            made.word_start = (str(token), str(logical_id))
+        return made
+    keys, computed = _order(query)
+    if keys[0].field == "s":
+        whole = _in_date_order(whole, newest_of(query.resource_type))
+    made = Plan(whole, keys, computed=computed)
+    if query.cursor:
+        made.start = behind(keys, decode_cursor(query.cursor, len(keys)))
+    return made
+
+
+def _in_date_order(filter: Filter, newest: tuple[str, ...]) -> Filter:
+    """The filter with the tokens that are also kept in date order asked for there."""
+    if not newest:
+        return filter
+    made: Filter = {}
+    for name, wanted in filter.items():
+        if name in ("$and", "$or"):
+            made[name] = [_in_date_order(each, newest) for each in wanted]
+        elif name == "x" and _all_start_with(wanted, newest):
+            made["k"] = wanted
+        else:
+            made[name] = wanted
+    return made
+
+
+def _all_start_with(wanted: Any, newest: tuple[str, ...]) -> bool:
+    tokens = wanted.get("$in", [""]) if isinstance(wanted, dict) else [wanted]
+    return all(token.startswith(newest) for token in tokens)
+
+
+def _word_driver(clauses: list[Clause]) -> Clause | None:
+    """The clause whose tokens are read in order when beginnings of strings are asked for and nothing else that an
+    index could serve better; the longest, since it has the fewest matches."""
+    if any(clause.modifier in ("", "exact") and clause.parameter.type != "string" for clause in clauses):
+        return None
+    drivers = [clause for clause in clauses if clause.parameter.type == "string" and clause.modifier == ""]
+    return max(drivers, key=lambda clause: min(len(value) for value in clause.values), default=None)
+
+
+def _words(driver: Clause) -> list[tuple[str, str]]:
+    """The token ranges of a clause, disjoint and ascending."""
+    prefixes = sorted(
+        {folded_prefix(driver, source, value) for value in driver.values for source in driver.parameter.sources}
+    )
+    ranges: list[tuple[str, str]] = []
+    for prefix in prefixes:
+        if not ranges or not prefix.startswith(ranges[-1][0]):
+            ranges.append((prefix, prefix + LAST))
+    return ranges
+
+
+def _order(query: Query) -> tuple[list[SortKey], dict[str, tuple[str, ...]]]:
+    keys: list[SortKey] = []
+    computed: dict[str, tuple[str, ...]] = {}
+    for code, descending in query.sort:
+        name, tokens = _sort_field(query.resource_type, code)
+        if tokens:
+            name = f"c{len(keys)}"
+            computed[name] = tokens
+        keys.append(SortKey(name, descending))
+        if name == "_id":
+            return keys, computed
+    if not keys:
+        keys = _implied_order(query)
+    # Ties are broken in the direction of the last key, so that an index gives them too.
+    return [*keys, SortKey("_id", bool(keys) and keys[-1].descending)], computed
+
+
+def _implied_order(query: Query) -> list[SortKey]:
+    """The order without _sort: the one an index gives for the filters at hand; [] is by logical id."""
+    ranged = next((clause.parameter for clause in query.clauses if is_range(clause)), None)
+    others = [clause for clause in query.clauses if not is_range(clause) and not clause.modifier]
+    served = [clause for clause in others if clause.parameter.type != "string"]
+    if ranged is None:
+        instants = [clause for clause in served if clause.parameter.code == "_lastUpdated"]
+        return [SortKey("t")] if instants and len(instants) == len(others) else []
+    if not served:
+        return [SortKey(range_field(ranged.sources[0]) + ".low")] if len(ranged.sources) == 1 else []
+    dated = ranged == main_sort(query.resource_type) and any(
+        token_key(source, clause.parameter.type) in newest_of(query.resource_type)
+        for clause in served
+        for source in clause.parameter.sources
+    )
+    return [SortKey("s", descending=True)] if dated else []
+
+
+def _sort_field(resource_type: str, code: str) -> tuple[str, tuple[str, ...]]:
+    """(field, ()) where a field keeps the order, ("", token beginnings) where it is computed."""
+    parameter = parameters(resource_type)[code]
+    if code in DOCUMENT_FIELDS:
+        return DOCUMENT_FIELDS[code], ()
+    order = main_sort(resource_type)
+    if order is not None and order.code == code:
+        return "s", ()
+    if parameter.type in RANGE_TYPES:
+        return range_field(parameter.sources[0]) + ".low", ()
+    return "", tuple(token_key(source, parameter.type) for source in parameter.sources)
+
+
+def indexes(resource_type: str) -> list[tuple[list[tuple[str, int]], dict[str, Any]]]:
+    """The (keys, options) of the indexes that a type's collection carries."""
+    found: list[tuple[list[tuple[str, int]], dict[str, Any]]] = [
+        ([("x", 1), ("_id", 1)], {}),
+        ([("o", 1), ("_id", 1)], {"partialFilterExpression": {"o": {"$exists": True}}}),
+        ([("t", 1), ("_id", 1)], {}),
+    ]
+    order = main_sort(resource_type)
+    if order is not None:
+        found.append(([("s", 1), ("_id", 1)], {}))
+        if order.type == "date":
+            found.append(([("k", 1), ("s", 1), ("_id", 1)], {}))
+    ranged = {
+        range_field(source)
+        for parameter in parameters(resource_type).values()
+        if parameter.type in RANGE_TYPES
+        for source in parameter.sources
+    }
+    for name in sorted(ranged):
+        keys = [(f"{name}.width", 1), (f"{name}.low", 1), ("_id", 1)]
+        found.append((keys, {"partialFilterExpression": {f"{name}.low": {"$exists": True}}}))
+    return found
