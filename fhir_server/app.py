@@ -31,7 +31,7 @@ def _add_health(app: Flask, repository: Repository) -> None:
     @app.get("/health")
     def health() -> Response:
         """200 while the store answers; what docker-compose and load balancers ask."""
-        repository.ping()
+        repository.store.ping()
         return Response("ok\n", mimetype="text/plain")
 
 

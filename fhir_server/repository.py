@@ -19,7 +19,7 @@ from .history import parse_history_query
 from .records import EntryResult, HistoryPage, SearchPage, Stored, WriteResult, document_of, new_id, now, stored_of
 from .resource.exact import Resource
 from .resource.validation import validate
-from .search.includes import carries, included_ids, referring_tokens
+from .search.includes import carries, included_ids, referring_tokens, system_and_code
 from .search.paging import decode_cursor, encode_cursor
 from .search.plan import Plan, plan
 from .search.query import DEFAULT_COUNT, MAX_COUNT, Pair, Query, parse_query
@@ -28,6 +28,7 @@ from .transactions import carry_out
 
 __all__ = ["EntryResult", "HistoryPage", "Repository", "SearchPage", "Stored", "WriteResult"]
 
+_TYPES = frozenset(r4.RESOURCE_TYPES)
 ID_TRIES = 5  # an update that creates, against others that create or delete the same id at the same moment
 
 
@@ -166,7 +167,7 @@ class Repository:
 
     def _lookup(self, ctx: AccessContext, type: str, param: str, values: list[str]) -> list[tuple[Document, list[str]]]:
         _check_type(type)
-        codes = sorted({value.rpartition("|")[2] for value in values})
+        codes = sorted({system_and_code(value)[1] for value in values})
         made = plan(
             parse_query(type, [(param, ",".join(_escape(code) for code in codes))]),
             base_url=self.base_url,
@@ -397,7 +398,7 @@ def _escape(code: str) -> str:
 
 
 def _check_type(type: str) -> None:
-    if type not in r4.RESOURCE_TYPES:
+    if type not in _TYPES:
         raise NotFound(f"'{type[:40]}' is not a FHIR R4 resource type.", code="not-supported")
 
 

@@ -89,8 +89,7 @@ def _naming(number: int) -> Iterator[None]:
                 issue.diagnostics,
                 issue.code,
                 issue.severity,
-                tuple(f"{where}.resource.{each.partition('.')[2]}".rstrip(".") for each in issue.expression)
-                or (where,),
+                tuple(inside(each) for each in issue.expression) or (where,),
             )
             for issue in error.issues
         ]

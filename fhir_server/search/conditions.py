@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,7 +40,17 @@ _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
 
-def conditions(clauses: list[Clause], *, base_url: str, now: datetime) -> list[Filter]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What turning clauses into filters depends on beside the clauses."""
+
+    base_url: str
+    now: datetime
+    edges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Interval field -> bounds on its `low` that the position in the result adds."""
+
+
+def conditions(clauses: list[Clause], reading: Reading) -> list[Filter]:
     """One filter for each clause, except that clauses on the same dates or amounts are read as one interval.
 
     Raises BadRequest for a value that is none of its type.
@@ -49,13 +61,13 @@ def conditions(clauses: list[Clause], *, base_url: str, now: datetime) -> list[F
         if is_range(clause):
             ranges.setdefault(clause.parameter.code, []).append(clause)
         else:
-            filters.append(_condition(clause, base_url, now))
+            filters.append(_condition(clause, reading))
     for several in ranges.values():
         sources = several[0].parameter.sources
         if len(sources) == 1:
-            filters.append(_range(several, sources[0], now))
+            filters.append(_range(several, sources[0], reading))
         else:
-            filters += [any_of([_range([clause], source, now) for source in sources]) for clause in several]
+            filters += [any_of([_range([clause], source, reading) for source in sources]) for clause in several]
     return filters
 
 
@@ -68,17 +80,17 @@ def is_range(clause: Clause) -> bool:
     )
 
 
-def _condition(clause: Clause, base_url: str, now: datetime) -> Filter:
+def _condition(clause: Clause, reading: Reading) -> Filter:
     if clause.modifier == "missing":
         return _missing(clause)
     if clause.parameter.code in DOCUMENT_FIELDS:
-        return _document_field(clause, now)
+        return _document_field(clause, reading.now)
     if clause.parameter.type == "string":
         return any_of(
             [_string(clause, source, value) for value in clause.values for source in clause.parameter.sources]
         )
     if clause.parameter.type == "reference":
-        found = _tokens([_reference(clause, value, base_url) for value in clause.values])
+        found = _tokens([_reference(clause, value, reading.base_url) for value in clause.values])
     else:
         found = _tokens([_token(clause, value) for value in clause.values])
     return {"$nor": [found]} if clause.modifier == "not" else found
@@ -170,7 +182,8 @@ def _reference(clause: Clause, value: str, base_url: str) -> tuple[list[str], li
         key = token_key(source, "reference")
         kind, slash, _ = text.partition("/")
         if ":" in text:
-            tokens.append(key + text)
+            if not source.target or f"/{source.target}/" in text:
+                tokens.append(key + text)
         elif slash:
             if kind not in r4.RESOURCE_TYPES:
                 raise BadRequest(f"'{clause.parameter.code}={value[:60]}': '{kind[:40]}' is no resource type.")
@@ -214,9 +227,15 @@ def _string(clause: Clause, source: Source, value: str) -> Filter:
         key = token_key(source, "string")
         return {"x": {"$regex": f"^{re.escape(key)}.*{re.escape(prefix[len(key) :])}"}}
     if clause.modifier == "exact":
-        exact = [_exactly(route, unescape(value)) for route in source.routes]
-        return {"$and": [{"x": prefix}, any_of(exact)]}
+        return {"$and": [starting_with(prefix), any_of([_exactly(route, unescape(value)) for route in source.routes])]}
     return starting_with(prefix)
+
+
+def exactly(clause: Clause) -> Filter:
+    """What :exact asks beside the beginning of a token: the text as it was written."""
+    sources = clause.parameter.sources
+    routes = [route for source in sources for route in source.routes]
+    return any_of([_exactly(route, unescape(value)) for value in clause.values for route in routes])
 
 
 def _exactly(route: Route, value: str) -> Filter:
@@ -230,30 +249,42 @@ def _exactly(route: Route, value: str) -> Filter:
 # ---- date, number, quantity ----------------------------------------------------------------------------------------
 
 
-def _range(clauses: list[Clause], source: Source, now: datetime) -> Filter:
+def _range(clauses: list[Clause], source: Source, reading: Reading) -> Filter:
     """All clauses on one source: bounds on `low` in each class of widths, which the index (width, low, _id) is read
     by, and beside them exactly what each clause asks."""
-    field = range_field(source)
-    widths = DATE_WIDTHS if clauses[0].parameter.type == "date" else NUMBER_WIDTHS
-    lowers, uppers = [-math.inf] * len(widths), [math.inf] * len(widths)
+    name = range_field(source)
     checks = []
     for clause in clauses:
-        alternatives = [each for value in clause.values for each in _bounds(clause, value, now)]
-        checks.append(any_of([_check(field, bound, unit, source.many) for bound, unit in alternatives]))
-        for number, width in enumerate(widths):
-            lowers[number] = max(lowers[number], min(_lower(bound, width, source.many) for bound, _ in alternatives))
-            uppers[number] = min(uppers[number], max(_upper(bound) for bound, _ in alternatives))
-    return all_of([_driver(field, lowers, uppers), *checks])
+        alternatives = [each for value in clause.values for each in _bounds(clause, value, reading.now)]
+        checks.append(any_of([_check(name, bound, unit, source.many) for bound, unit in alternatives]))
+    return all_of([_driver(name, _limits(clauses, source, reading)), *checks])
 
 
-def _driver(field: str, lowers: list[float], uppers: list[float]) -> Filter:
-    ranges = [
-        {"$gte": lower} | ({} if upper == math.inf else {"$lte": upper})
-        for lower, upper in zip(lowers, uppers, strict=True)
-    ]
+def low_limits(clauses: list[Clause], source: Source, reading: Reading) -> tuple[float, float]:
+    """The least and the greatest `low` that a match of all the clauses on a source can have."""
+    limits = _limits(clauses, source, reading)
+    return min(lower for lower, _ in limits), max(upper for _, upper in limits)
+
+
+def _limits(clauses: list[Clause], source: Source, reading: Reading) -> list[tuple[float, float]]:
+    """The same for each class of widths."""
+    floor, ceiling = reading.edges.get(range_field(source), (-math.inf, math.inf))
+    limits = []
+    for width in DATE_WIDTHS if clauses[0].parameter.type == "date" else NUMBER_WIDTHS:
+        lower, upper = floor, ceiling
+        for clause in clauses:
+            bounds = [bound for value in clause.values for bound, _ in _bounds(clause, value, reading.now)]
+            lower = max(lower, min(_lower(bound, width, source.many) for bound in bounds))
+            upper = min(upper, max(_upper(bound) for bound in bounds))
+        limits.append((lower, upper))
+    return limits
+
+
+def _driver(name: str, limits: list[tuple[float, float]]) -> Filter:
+    ranges = [{"$gte": lower} | ({} if upper == math.inf else {"$lte": upper}) for lower, upper in limits]
     if all(each == ranges[0] for each in ranges):
-        return {f"{field}.width": {"$in": list(range(len(ranges)))}, f"{field}.low": ranges[0]}
-    return any_of([{f"{field}.width": number, f"{field}.low": each} for number, each in enumerate(ranges)])
+        return {f"{name}.width": {"$in": list(range(len(ranges)))}, f"{name}.low": ranges[0]}
+    return any_of([{f"{name}.width": number, f"{name}.low": each} for number, each in enumerate(ranges)])
 
 
 def _lower(bound: Bound, width: Any, many: bool) -> Any:

@@ -240,9 +240,10 @@ def word_beginnings(text: str) -> list[str]:
 
 
 def chunk_beginnings(text: str) -> list[str]:
-    """An address from each of its comma-separated parts on."""
-    chunks = [fold(chunk) for chunk in _CHUNKS.split(text)]
-    found = [" ".join(chunks[start:])[:MAX_STRING] for start in range(min(len(chunks), MAX_WORDS))]
+    """An address, folded, from each of its comma-separated parts on."""
+    folded = fold(text)
+    starts = [0, *(match.end() for match in _CHUNKS.finditer(folded))]
+    found = [folded[start : start + MAX_STRING] for start in starts[:MAX_WORDS]]
     return [each for each in found if each]
 
 
@@ -304,7 +305,7 @@ def _range(value: Any) -> Iterator[dict[str, Any]]:
 
 
 _INTERVALS: dict[tuple[str, str], Callable[[Any], Iterator[dict[str, Any]]]] = {
-    **{("date", datatype): _date for datatype in ("date", "dateTime", "instant")},
+    **{("date", datatype): _date for datatype in ("date", "dateTime", "instant", "string")},  # a string may be a date
     ("date", "Period"): _period,
     ("date", "Timing"): _timing,
     **{("number", datatype): _number for datatype in ("decimal", "integer", "positiveInt", "unsignedInt")},

@@ -39,12 +39,18 @@ def referring_tokens(include: Include, resource_type: str, documents: list[Docum
     ]
 
 
+def system_and_code(value: str) -> tuple[str | None, str]:
+    """("system", "code") of "system|code", (None, "code") of "code"; a code may hold a bar, a system cannot."""
+    system, bar, code = value.partition("|")
+    return (system, code) if bar else (None, value)
+
+
 def carries(resource_type: str, code: str, document: Document, value: str) -> bool:
     """Whether a stored document has the token ("system|code" or "code") under an identifier parameter."""
-    system, bar, wanted = value.rpartition("|")
+    system, wanted = system_and_code(value)
     sources = parameters(resource_type)[code].sources
     if not any(token_key(source, "token") + wanted in document["x"] for source in sources):
         return False
     several = document["resource"].get("identifier", [])
     identifiers = several if isinstance(several, list) else [several]
-    return not bar or any(each.get("value") == wanted and each.get("system") == system for each in identifiers)
+    return system is None or any(each.get("value") == wanted and each.get("system") == system for each in identifiers)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import BadRequest
+from .intervals import milliseconds
 
 Filter = dict[str, Any]
 _SCALARS = (str, int, float, bool, type(None))
@@ -35,8 +36,14 @@ class SortKey:
 
 def encode_cursor(values: list[Any]) -> str:
     """The position as an opaque token for a link."""
-    plain = [{"t": int(value.timestamp() * 1000)} if isinstance(value, datetime) else value for value in values]
-    return base64.urlsafe_b64encode(msgspec.json.encode(plain)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode([_plain(value) for value in values])).decode().rstrip("=")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"t": milliseconds(value)}
+    # MongoDB's 64-bit integers come back as a subclass of int.
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def decode_cursor(cursor: str, length: int) -> list[Any]:
@@ -46,7 +53,7 @@ def decode_cursor(cursor: str, length: int) -> list[Any]:
         if len(values) != length:
             raise ValueError("another search")
         return [_value(value) for value in values]
-    except (ValueError, TypeError, OverflowError, binascii.Error, msgspec.DecodeError, UnicodeError):
+    except (ValueError, TypeError, KeyError, OverflowError, binascii.Error, msgspec.DecodeError):
         raise BadRequest("The paging link is not one this server made for this search; start again.") from None
 
 

@@ -16,28 +16,13 @@ TOKEN_TYPES = ("token", "reference", "uri")
 # The datatypes that each kind of parameter can index; what else an expression reaches holds nothing to search by.
 INDEXED_TYPES = {
     "token": frozenset(
-        [
-            "code",
-            "id",
-            "string",
-            "boolean",
-            "uri",
-            "url",
-            "oid",
-            "uuid",
-            "canonical",
-            "integer",
-            "positiveInt",
-            "Coding",
-            "CodeableConcept",
-            "Identifier",
-            "ContactPoint",
-        ]
+        {"code", "id", "string", "boolean", "uri", "url", "oid", "uuid", "canonical", "integer", "positiveInt"}
+        | {"Coding", "CodeableConcept", "Identifier", "ContactPoint"}
     ),
     "uri": frozenset({"uri", "url", "canonical", "oid", "uuid"}),
     "reference": frozenset({"Reference", "canonical", "uri", "Resource"}),
     "string": frozenset({"string", "markdown", "HumanName", "Address"}),
-    "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
+    "date": frozenset({"date", "dateTime", "instant", "Period", "Timing", "string"}),
     "number": frozenset({"decimal", "integer", "positiveInt", "unsignedInt", "Range"}),
     "quantity": frozenset({"Quantity", "Age", "Duration", "Count", "Distance", "Money", "Range"}),
 }

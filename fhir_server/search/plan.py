@@ -6,11 +6,12 @@ by logical id where codes or references are asked for, by date where only dates 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from .conditions import LAST, Filter, all_of, conditions, folded_prefix, is_range
+from .conditions import LAST, Filter, Reading, all_of, conditions, exactly, folded_prefix, is_range, low_limits
 from .paging import SortKey, behind, decode_cursor
 from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
 from .query import Clause, Query
@@ -40,25 +41,54 @@ class Plan:
 
 def plan(query: Query, *, base_url: str, now: datetime, owner: str | None = None) -> Plan:
     """How to carry out the query. `owner` narrows it to one patient's records before anything else happens."""
-    filters = conditions(query.clauses, base_url=base_url, now=now)
-    if owner is not None:
-        filters.insert(0, {"o": owner})
-    whole = all_of([each for each in filters if each])
+    reading = Reading(base_url, now)
     driver = None if owner is not None or query.sort else _word_driver(query.clauses)
+    whole = _narrowed(conditions(query.clauses, reading), owner)
     if driver is not None:
-        others = conditions([each for each in query.clauses if each is not driver], base_url=base_url, now=now)
-        rest = all_of([each for each in others if each])
-        made = Plan(whole, [SortKey("x"), BY_ID], words=_words(driver), rest=rest)
-        if query.cursor:
-            token, logical_id = decode_cursor(query.cursor, 2)
-            made.word_start = (str(token), str(logical_id))
-        return made
+        return _word_plan(query, driver, whole, reading)
     keys, computed = _order(query)
     if keys[0].field == "s":
-        whole = _in_date_order(whole, newest_of(query.resource_type))
+        whole = _in_date_order(_dated(query, whole, reading), newest_of(query.resource_type))
     made = Plan(whole, keys, computed=computed)
     if query.cursor:
-        made.start = behind(keys, decode_cursor(query.cursor, len(keys)))
+        values = decode_cursor(query.cursor, len(keys))
+        edge = _edge(keys[0], values[0])
+        started = whole if edge is None else _narrowed(conditions(query.clauses, replace(reading, edges=edge)), owner)
+        made.start = all_of([behind(keys, values), *([] if edge is None else [started])])
+    return made
+
+
+def _narrowed(filters: list[Filter], owner: str | None) -> Filter:
+    owned = [] if owner is None else [{"o": owner}]
+    return all_of([*owned, *(each for each in filters if each)])
+
+
+def _edge(key: SortKey, value: Any) -> dict[str, tuple[float, float]] | None:
+    """The bound that a position in the order of an interval field puts on that field, so that no page reads the ones
+    before it again."""
+    if not key.field.startswith("r.") or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return {key.field.removesuffix(".low"): (-math.inf, value) if key.descending else (value, math.inf)}
+
+
+def _dated(query: Query, whole: Filter, reading: Reading) -> Filter:
+    """The filter with bounds on the sort key where the dates that are asked for give some."""
+    order = main_sort(query.resource_type)
+    dates = [clause for clause in query.clauses if order and clause.parameter == order and is_range(clause)]
+    if not dates or order is None:
+        return whole
+    lower, upper = low_limits(dates, order.sources[0], reading)
+    bounds = ({"$gte": lower} if lower > -math.inf else {}) | ({"$lte": upper} if upper < math.inf else {})
+    return all_of([{"s": bounds}, whole]) if bounds else whole
+
+
+def _word_plan(query: Query, driver: Clause, whole: Filter, reading: Reading) -> Plan:
+    others = [each for each in query.clauses if each is not driver]
+    rest = [*conditions(others, reading), *([exactly(driver)] if driver.modifier == "exact" else [])]
+    made = Plan(whole, [SortKey("x"), BY_ID], words=_words(driver), rest=_narrowed(rest, None))
+    if query.cursor:
+        token, logical_id = decode_cursor(query.cursor, 2)
+        made.word_start = (str(token), str(logical_id))
     return made
 
 
@@ -85,9 +115,10 @@ def _all_start_with(wanted: Any, newest: tuple[str, ...]) -> bool:
 def _word_driver(clauses: list[Clause]) -> Clause | None:
     """The clause whose tokens are read in order when beginnings of strings are asked for and nothing else that an
     index could serve better; the longest, since it has the fewest matches."""
-    if any(clause.modifier in ("", "exact") and clause.parameter.type != "string" for clause in clauses):
+    strings = [clause for clause in clauses if clause.parameter.type == "string"]
+    if any(clause.modifier not in ("not", "missing") for clause in clauses if clause not in strings):
         return None
-    drivers = [clause for clause in clauses if clause.parameter.type == "string" and clause.modifier == ""]
+    drivers = [clause for clause in strings if clause.modifier in ("", "exact")]
     return max(drivers, key=lambda clause: min(len(value) for value in clause.values), default=None)
 
 

@@ -94,7 +94,7 @@ def parse_query(
                 _add_include(query, name, value)
             elif name in _CONTROLS:
                 _CONTROLS[name](query, value, max_count)
-            elif name.startswith("_") and name not in _FILTERS and name.partition(":")[0] not in _known(query):
+            elif name.startswith("_") and name.partition(":")[0] not in (*_FILTERS, *_known(query)):
                 query.issues.append(_warning(f"The parameter '{name[:40]}' is not supported and was ignored."))
                 continue
             else:

@@ -81,10 +81,14 @@ class Mongod:
         if sys.platform != "linux":
             raise MongodFailed("The embedded MongoDB runs on Linux only. Set FHIR_MONGODB_URI to another MongoDB.")
         binary = find_mongod()
-        if not self.data_dir.exists():
-            self.data_dir.mkdir(parents=True, mode=0o700)
-        database_dir = self.data_dir / "db"
-        database_dir.mkdir(mode=0o700, exist_ok=True)
+        try:
+            if not self.data_dir.exists():
+                self.data_dir.mkdir(parents=True, mode=0o700)
+            (self.data_dir / "db").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise MongodFailed(
+                f"{self.data_dir} cannot be the data directory ({error.strerror}): choose another one with --data."
+            ) from error
         self._lock = _lock_data_dir(self.data_dir, self.purpose)
         try:
             _stop_stale(self.data_dir)

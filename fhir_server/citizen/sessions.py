@@ -1,0 +1,91 @@
+"""Sessions of citizens: a record on the server, found by a random cookie, bound to the card's version, short-lived."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mongoengine import DateTimeField, Document, IntField, StringField
+
+from fhir_server.access.context import AccessContext
+from fhir_server.citizen.cards import Card, card_in_force
+from fhir_server.citizen.documents import documents, now
+
+if TYPE_CHECKING:
+    from fhir_server.repository import Repository
+
+IDLE = timedelta(minutes=20)
+
+
+class CitizenSession(Document):
+    """An opened card. The id is a hash of the cookie, so that what is stored opens nothing."""
+
+    id = StringField(primary_key=True)
+    card = StringField(required=True)
+    card_version = IntField(required=True)
+    patient = StringField(required=True)
+    started = DateTimeField(required=True)
+    expires = DateTimeField(required=True)
+
+    meta = {"auto_create_index": False}
+
+    @property
+    def context(self) -> AccessContext:
+        """The caller of everything that is read or written in this session: one patient, nothing else."""
+        return AccessContext.for_patient(self.patient, actor=f"card:{self.card}")
+
+
+def start_session(repository: Repository, card: Card) -> str:
+    """Open a session for a card; the answer is the secret that goes into the cookie."""
+    secret = secrets.token_urlsafe(32)
+    started = now()
+    session = CitizenSession(
+        id=_hash(secret),
+        card=card.id,
+        card_version=card.version,
+        patient=card.patient,
+        started=started,
+        expires=started + IDLE,
+    )
+    documents(repository, CitizenSession).insert(session, load_bulk=False)
+    return secret
+
+
+def current_session(repository: Repository, secret: str | None) -> CitizenSession | None:
+    """The session behind a cookie, kept alive for another 20 minutes; None when it ended or its card is locked."""
+    if not secret:
+        return None
+    at = now()
+    alive = documents(repository, CitizenSession).filter(id=_hash(secret), expires__gt=at)
+    session = alive.modify(new=True, set__expires=at + IDLE)
+    if session is None:
+        return None
+    if card_in_force(repository, session.card, session.card_version) is None:
+        end_session(repository, secret)
+        return None
+    return session
+
+
+def end_session(repository: Repository, secret: str | None) -> None:
+    """Forget the session behind a cookie, if there is one."""
+    if secret:
+        documents(repository, CitizenSession).filter(id=_hash(secret)).delete()
+
+
+def form_token(secret: str) -> str:
+    """The value a form must carry to count as sent from our own page: derived from the cookie, useless without it."""
+    return hmac.new(secret.encode("utf-8"), b"form", hashlib.sha256).hexdigest()
+
+
+def form_token_matches(secret: str | None, sent: str | None) -> bool:
+    """Whether a form was made by this browser's own page."""
+    if not secret or not sent:
+        return False
+    return hmac.compare_digest(form_token(secret).encode("ascii"), sent.encode("utf-8"))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8")).hexdigest()

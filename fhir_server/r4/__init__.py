@@ -1,0 +1,42 @@
+"""The definitions of FHIR R4 (4.0.1) as data, and the code that reads them: https://hl7.org/fhir/R4/
+
+The tables in data/ are built from the official package by `python -m fhir_server.r4.build PACKAGE`.
+"""
+
+from fhir_server.r4.codes import code_system_of, required_codes, required_value_sets
+from fhir_server.r4.compartments import compartment
+from fhir_server.r4.parameters import SearchParameter, search_parameter_by_url, search_parameters
+from fhir_server.r4.schema import json_schema
+from fhir_server.r4.structures import (
+    FHIR_VERSION,
+    PATHS,
+    PRIMITIVES,
+    RESOURCE_TYPES,
+    Element,
+    Property,
+    base_type,
+    elements,
+    has_sibling,
+    properties,
+)
+
+__all__ = [
+    "FHIR_VERSION",
+    "PATHS",
+    "PRIMITIVES",
+    "RESOURCE_TYPES",
+    "Element",
+    "Property",
+    "SearchParameter",
+    "base_type",
+    "code_system_of",
+    "compartment",
+    "elements",
+    "has_sibling",
+    "json_schema",
+    "properties",
+    "required_codes",
+    "required_value_sets",
+    "search_parameter_by_url",
+    "search_parameters",
+]

@@ -1,0 +1,1 @@
+"""One resource: exact JSON in and out, validation, and the stamping of id and meta."""

@@ -1,0 +1,90 @@
+"""Answers as HTTP responses: status, headers and bytes, put together in one place and in one go.
+
+https://hl7.org/fhir/R4/http.html#summary
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Response
+from werkzeug.datastructures import Headers
+
+from ..config import Config
+from . import compression, cors, preconditions
+from .call import Answer
+from .negotiation import FHIR_JSON
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID_KEY = "fhir_server.request_id"
+
+# Health records must not stay in a cache on the way or on a shared computer.
+_ALWAYS = (
+    ("Cache-Control", "private, no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Vary", "Accept, Accept-Encoding, Origin"),
+)
+_JSON = ("Content-Type", FHIR_JSON)
+
+
+class FhirResponse(Response):
+    """A response that is sent with exactly the headers `respond` gave it."""
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: dict[str, Any]) -> Headers:
+        """The headers as they are. Werkzeug's own correction of locations and lengths costs a quarter of a read here
+        (20 of 78 µs, bare WSGI call without the store) and changes nothing: locations are absolute and plain ASCII."""
+        return self.headers
+
+
+def request_id(environ: dict[str, Any]) -> str:
+    """The id this request goes by in the answer and in the log: the client's X-Request-Id when it is a plain one."""
+    known: str | None = environ.get(_REQUEST_ID_KEY)
+    if known is None:
+        sent = environ.get("HTTP_X_REQUEST_ID", "")
+        known = sent if _REQUEST_ID.fullmatch(sent) else os.urandom(8).hex()
+        environ[_REQUEST_ID_KEY] = known
+    return known
+
+
+def answer_response(answer: Answer, environ: dict[str, Any], base: str, config: Config) -> Response:
+    """The HTTP response to a call that was carried out."""
+    headers: list[tuple[str, str]] = []
+    stored = answer.stored
+    if stored is not None:
+        headers.append(("ETag", preconditions.etag(stored.version)))
+        headers.append(("Last-Modified", preconditions.http_date(stored.updated)))
+        if answer.written or answer.status == 200:
+            location = f"{base}/{stored.type}/{stored.id}/_history/{stored.version}"
+            if answer.written:
+                headers.append(("Location", location))
+            if answer.body:
+                headers.append(("Content-Location", location))
+    return respond(answer.status, answer.body, headers, environ, config)
+
+
+def respond(
+    status: int, body: bytes, headers: Sequence[tuple[str, str]], environ: dict[str, Any], config: Config
+) -> Response:
+    """A response with `headers` and those every FHIR response carries; `body` is FHIR JSON, gzipped when taken."""
+    every = [*headers, *_ALWAYS, ("X-Request-Id", request_id(environ))]
+    if body:
+        every.append(_JSON)
+        compressed = compression.compress(body, environ.get("HTTP_ACCEPT_ENCODING"))
+        if compressed is not None:
+            every.append(("Content-Encoding", "gzip"))
+            body = compressed
+    elif status not in (204, 304):
+        every.append(("Content-Length", "0"))
+    every += cors.headers(environ.get("HTTP_ORIGIN"), config.cors_origins)
+    return FhirResponse(body or None, status, every)
+
+
+def preflight_response(environ: Mapping[str, Any], config: Config) -> Response:
+    """The answer to OPTIONS: nothing but what other origins may do."""
+    headers = cors.preflight_headers(environ.get("HTTP_ORIGIN"), config.cors_origins)
+    return FhirResponse(None, 204, [*headers, ("Vary", "Origin")])

@@ -1,0 +1,109 @@
+"""transaction: https://hl7.org/fhir/R4/http.html#transaction"""
+
+import json
+
+import pytest
+
+MOTHER = "urn:uuid:7a000000-0000-4000-8000-000000000001"
+
+
+def weight(subject, **elements):
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "cân nặng"},
+        "subject": {"reference": subject},
+        **elements,
+    }
+
+
+def entry(method, url, resource=None, full_url=None, **request):
+    made = {"request": {"method": method, "url": url, **request}}
+    if resource:
+        made["resource"] = resource
+    if full_url:
+        made["fullUrl"] = full_url
+    return made
+
+
+@pytest.fixture
+def transaction(send):
+    def transaction(*entries, **headers):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
+        return send("POST", "/fhir", bundle, **headers)
+
+    return transaction
+
+
+def test_a_transaction_resolves_its_references_and_answers_in_order(client, transaction, person):
+    response = transaction(
+        entry("POST", "Observation", weight(MOTHER)),
+        entry("POST", "Patient", person(), MOTHER),
+        entry("PUT", "Patient/nguoi-2", person(number="7900000002", id="nguoi-2")),
+    )
+    bundle = json.loads(response.data)
+    assert response.status_code == 200
+    assert bundle["type"] == "transaction-response"
+    observation, mother, other = (answer["response"] for answer in bundle["entry"])
+    assert [answer["status"] for answer in (observation, mother, other)] == ["201 Created"] * 3
+    assert [answer["etag"] for answer in (observation, mother, other)] == ['W/"1"'] * 3
+    assert other["location"] == "Patient/nguoi-2/_history/1"
+    assert "resource" not in bundle["entry"][0]
+    stored = json.loads(client.get("/fhir/" + observation["location"]).data)
+    assert stored["subject"]["reference"] == mother["location"].removesuffix("/_history/1")
+    assert stored["meta"]["lastUpdated"] == observation["lastModified"]
+
+
+def test_return_representation_sends_the_resources(transaction, person):
+    response = transaction(entry("POST", "Patient", person()), Prefer="return=representation")
+    (answer,) = json.loads(response.data)["entry"]
+    assert answer["resource"]["gender"] == "female"
+    assert answer["fullUrl"] == f"http://localhost/fhir/Patient/{answer['resource']['id']}"
+
+
+def test_an_invalid_entry_fails_the_whole_transaction_and_is_named(client, transaction, person):
+    response = transaction(
+        entry("POST", "Patient", person(), MOTHER),
+        entry("POST", "Observation", weight(MOTHER)),
+        entry("POST", "Observation", weight(MOTHER, status="done")),
+    )
+    outcome = json.loads(response.data)
+    assert response.status_code == 400
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert [issue["expression"][0].startswith("Bundle.entry[2]") for issue in outcome["issue"]] == [True]
+    assert "entry" not in json.loads(client.get("/fhir/Patient").data)
+    assert "entry" not in json.loads(client.get("/fhir/_history").data)
+
+
+def test_a_failing_precondition_fails_the_whole_transaction_and_is_named(client, transaction, person, created):
+    response = transaction(
+        entry("POST", "Patient", person(number="7900000002")),
+        entry("PUT", f"Patient/{created['id']}", {**created, "gender": "male"}, ifMatch='W/"9"'),
+    )
+    outcome = json.loads(response.data)
+    assert response.status_code == 412
+    assert outcome["issue"][0]["expression"] == ["Bundle.entry[1]"]
+    assert len(json.loads(client.get("/fhir/_history").data)["entry"]) == 1
+
+
+def test_reads_and_searches_in_a_transaction_bring_their_resources(transaction, person, created):
+    response = transaction(
+        entry("GET", f"Patient/{created['id']}"),
+        entry("GET", "Patient?gender=female"),
+        entry("POST", "Patient", person(number="7900000002")),
+    )
+    assert response.status_code == 200, response.text
+    read, found, made = json.loads(response.data)["entry"]
+    assert read["resource"] == {**created}
+    assert read["response"]["etag"] == 'W/"1"'
+    assert found["resource"]["type"] == "searchset"
+    assert found["resource"]["link"][0]["url"].startswith("http://localhost/fhir/Patient?gender=female")
+    assert made["response"]["status"] == "201 Created"
+
+
+def test_a_deletion_in_a_transaction(client, transaction, created):
+    response = transaction(entry("DELETE", f"Patient/{created['id']}"))
+    (answer,) = json.loads(response.data)["entry"]
+    assert answer["response"]["status"] == "204 No Content"
+    assert "location" not in answer["response"]
+    assert client.get(f"/fhir/Patient/{created['id']}").status_code == 410
