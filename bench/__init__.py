@@ -1,0 +1,1 @@
+"""Repeatable measurements of the real server process: `python -m bench`."""
