@@ -55,8 +55,8 @@ class Operations:
         return [each["json"] for each in self.patients.find(wanted, SERVED).sort([("_id", 1)]).limit(PAGE + 1)]
 
     def name(self, key: str) -> list[str]:
-        wanted = {"x": {"$elemMatch": {"$gte": f"name~{key}", "$lt": f"name~{key}\U0010ffff"}}}
-        cursor = self.patients.find(wanted, {**SERVED, "x": 1}, hint=[("x", 1), ("_id", 1)], limit=PAGE + 1)
+        token = {"x": {"$elemMatch": {"$gte": f"name~{key}", "$lt": f"name~{key}\U0010ffff"}}}
+        cursor = self.patients.find(token, {**SERVED, **token}, hint=[("x", 1), ("_id", 1)], limit=PAGE + 1)
         return [each["json"] for each in cursor]
 
     def newest(self, key: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import uuid_utils
 
@@ -17,8 +17,7 @@ from .search.query import Pair
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One version of a resource. `json` is its exact text, None for a deletion."""
 
     type: str

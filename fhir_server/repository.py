@@ -95,18 +95,17 @@ class Repository:
         issues = list(parsed.issues)
         if parsed.count == 0:
             return SearchPage([], issues, self.store.count(type, made, session=session), parsed.applied)
-        fields = {"x": 1} if parsed.includes else {}
+        fields = {"tokens": "$x"} if parsed.includes else {}
         found = self.store.search(type, made, parsed.count + 1, fields, session=session)
-        more = len(found) > parsed.count
-        del found[parsed.count :]
-        documents = [document for document, _ in found]
+        more = len(found.documents) > parsed.count
+        documents = found.documents[: parsed.count]
         entries = [("match", stored_of(type, document)) for document in documents]
         entries += [("include", each) for each in self._included(ctx, parsed, documents, issues, session)]
         following = None
         if more:
             kept = [pair for pair in parsed.applied if pair[0] != "_cursor"]
-            following = [*kept, ("_cursor", encode_cursor(found[-1][1]))]
-        total = self._total(type, parsed, made, None if more else len(found), issues, session)
+            following = [*kept, ("_cursor", encode_cursor(found.position(parsed.count - 1)))]
+        total = self._total(type, parsed, made, None if more else len(documents), issues, session)
         return SearchPage(entries, issues, total, parsed.applied, following)
 
     def _total(

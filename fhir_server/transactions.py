@@ -312,7 +312,7 @@ class _Transaction:
         """The entry's resource with its references pointed at what they mean."""
         resource = entry.resource or {}
         targets = self.targets
-        conditional = list(conditional_references(resource, entry.type))
+        conditional = conditional_references(resource)
         if conditional:
             targets = targets | {reference: self._referenced(where, reference) for where, reference in conditional}
         return point(resource, targets)

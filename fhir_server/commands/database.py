@@ -39,4 +39,9 @@ def repository_on(store: Store, config: Config) -> Repository:
     """The repository as the configuration wants it."""
     from fhir_server.repository import Repository
 
-    return Repository(store, base_url=config.base_url or f"{config.public_url}/fhir")
+    return Repository(
+        store,
+        base_url=config.base_url or f"{config.public_url}/fhir",
+        default_count=config.default_count,
+        max_count=config.max_count,
+    )

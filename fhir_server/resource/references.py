@@ -16,19 +16,40 @@ _CONDITIONAL = re.compile(r"([A-Za-z]+)\?(.+)")
 _RESTFUL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})$")
 
 
-def conditional_references(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def conditional_references(resource: Resource) -> list[tuple[str, str]]:
     """(expression, reference) of every Reference.reference of the form Type?criteria."""
+    if not _has_conditional(resource):
+        return []
+    return list(_conditional_references(resource, str(resource.get("resourceType"))))
+
+
+def _has_conditional(resource: Resource) -> bool:
+    """The same in short: nearly every resource has none, and needs no path to it."""
+    pending: list[Any] = [resource]
+    while pending:
+        value = pending.pop()
+        if type(value) is dict:
+            reference = value.get("reference")
+            if type(reference) is str and "?" in reference:
+                return True
+            pending += [inner for inner in value.values() if type(inner) is dict or type(inner) is list]
+        elif type(value) is list:
+            pending += value
+    return False
+
+
+def _conditional_references(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            where = f"{path}.{name}" if path else name
+            where = f"{path}.{name}"
             if name == "reference" and isinstance(inner, str):
                 if _CONDITIONAL.fullmatch(inner):
                     yield where, inner
             elif isinstance(inner, dict | list):
-                yield from conditional_references(inner, where)
+                yield from _conditional_references(inner, where)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from conditional_references(inner, f"{path}[{number}]")
+            yield from _conditional_references(inner, f"{path}[{number}]")
 
 
 def split_conditional(reference: str) -> tuple[str, str]:

@@ -32,6 +32,11 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(json_schema(), pattern_options=jsonschema_rs.RegexOptions())
 
 
+def compile_schema() -> None:
+    """Have the schema ready before the first resource comes."""
+    _validator()
+
+
 def validate(resource: dict[str, Any]) -> dict[str, Any]:
     """Returns the resource, unchanged. Raises BadRequest with an issue per problem if it is not valid."""
     if issues := validate_issues(resource):

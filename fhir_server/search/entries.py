@@ -319,7 +319,7 @@ _INTERVALS: dict[tuple[str, str], Callable[[Any], Iterator[dict[str, Any]]]] = {
 def document_fields(resource_type: str, resource: Resource, base_url: str = "") -> dict[str, Any]:
     """The search fields of a stored document: x tokens, k tokens kept in date order, r intervals, s sort key."""
     entries = extract(resource_type, resource, base_url)
-    tokens = list(entries.tokens)
+    tokens = sorted(entries.tokens)  # so that the first one in a range is the least
     fields: dict[str, Any] = {"x": tokens}
     newest = newest_of(resource_type)
     if newest:
@@ -349,7 +349,8 @@ def _many_fields(resource_type: str) -> frozenset[str]:
 
 def _range_document(found: list[dict[str, Any]], many: bool) -> dict[str, Any]:
     """What stands in a range field: the one interval, or the span of several with `all` of them beside it."""
-    outer = envelope(Interval(each["low"], each["high"]) for each in found)
+    first = Interval(found[0]["low"], found[0]["high"])
+    outer = first if len(found) == 1 else envelope(Interval(each["low"], each["high"]) for each in found)
     stored: dict[str, Any] = {"low": outer.low, "high": outer.high, "all": found} if many else dict(found[0])
     stored["width"] = outer.width(DATE_WIDTHS if isinstance(outer.low, int) else NUMBER_WIDTHS)
     return stored

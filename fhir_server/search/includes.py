@@ -12,12 +12,12 @@ Document = dict[str, Any]
 
 
 def included_ids(include: Include, documents: list[Document]) -> dict[str, list[str]]:
-    """`type -> ids` of what the documents (with their tokens x) reference through a parameter."""
+    """`type -> ids` of what the documents (with their tokens) reference through a parameter."""
     found: dict[str, dict[str, None]] = {}
     for source in include.parameter.sources:
         key = token_key(source, "reference")
         for document in documents:
-            for token in document["x"]:
+            for token in document["tokens"]:
                 if not token.startswith(key):
                     continue
                 kind, slash, logical_id = token[len(key) :].partition("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.client_session import ClientSession
@@ -11,9 +13,17 @@ from ..search.paging import SortKey
 from ..search.plan import Plan
 
 Document = dict[str, Any]
-Found = list[tuple[Document, list[Any]]]
 
 WORD_INDEX = [("x", 1), ("_id", 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The documents of a page, and behind which values the next one begins."""
+
+    documents: list[Document]
+    position: Callable[[int], list[Any]]
+    """The place of the document with this number in the order of the plan."""
 
 
 def find_page(
@@ -25,7 +35,7 @@ def find_page(
     session: ClientSession | None,
     milliseconds: int,
 ) -> Found:
-    """At most `limit` (document, position) pairs in the order of the plan."""
+    """At most `limit` documents in the order of the plan."""
     if plan.words:
         return _by_words(collection, plan, limit, fields, session, milliseconds)
     wanted = _both(plan.filter, plan.start)
@@ -34,8 +44,7 @@ def find_page(
     order = [(key.field, key.direction) for key in plan.keys]
     sort_fields = {key.field: 1 for key in plan.keys if key.field not in ("_id", "t")}
     cursor = collection.find(wanted, fields | sort_fields, session=session, max_time_ms=milliseconds)
-    found = cursor.sort(order).limit(limit)
-    return [(document, _position(document, plan.keys)) for document in found]
+    return _found(list(cursor.sort(order).limit(limit)), plan.keys)
 
 
 def _both(one: Document | None, other: Document | None) -> Document:
@@ -43,8 +52,8 @@ def _both(one: Document | None, other: Document | None) -> Document:
     return {} if not kept else kept[0] if len(kept) == 1 else {"$and": kept}
 
 
-def _position(document: Document, keys: list[SortKey]) -> list[Any]:
-    return [_at(document, key.field) for key in keys]
+def _found(documents: list[Document], keys: list[SortKey]) -> Found:
+    return Found(documents, lambda number: [_at(documents[number], key.field) for key in keys])
 
 
 def _at(document: Any, path: str) -> Any:
@@ -72,7 +81,7 @@ def _computed(
         {"$project": fields | {key.field: 1 for key in plan.keys}},
     ]
     found = collection.aggregate(stages, session=session, maxTimeMS=milliseconds, allowDiskUse=True)
-    return [(document, _position(document, plan.keys)) for document in found]
+    return _found(list(found), plan.keys)
 
 
 def _least_token(beginnings: tuple[str, ...]) -> Document:
@@ -92,20 +101,20 @@ def _by_words(
 
     A name that a third of the people bear costs a page, not a sort of all of them.
     """
-    found: Found = []
+    found: list[Document] = []
 
     def read(wanted: Document, low: str, high: str) -> None:
+        # Tokens are stored in order: the first one in the range, which is all that is fetched, is the least.
+        token = {"x": {"$elemMatch": {"$gte": low, "$lt": high}}}
         cursor = collection.find(
             _both(plan.rest, wanted),
-            fields | {"x": 1},
+            fields | token,
             session=session,
             max_time_ms=milliseconds,
             hint=WORD_INDEX,
             limit=limit - len(found),
         )
-        for document in cursor:
-            token = min(each for each in document["x"] if low <= each < high)
-            found.append((document, [token, document["_id"]]))
+        found.extend(cursor)
 
     earlier: list[Document] = []  # tokens by which a match was given before
     for low, high in plan.words:
@@ -124,7 +133,7 @@ def _by_words(
         earlier.append(_between(low, high))
         if len(found) >= limit:
             break
-    return found
+    return Found(found, lambda number: [found[number]["x"][0], found[number]["_id"]])
 
 
 def _between(low: str, high: str) -> Document:

@@ -34,7 +34,7 @@ from .. import r4
 from ..errors import Conflict, FhirError, TooLarge, Unavailable, Unprocessable
 from ..search.plan import Plan, indexes
 from .connection import connect
-from .pages import find_page
+from .pages import Found, find_page
 
 Document = dict[str, Any]
 Session = ClientSession | None
@@ -153,10 +153,8 @@ class Store:
         with speaking_plainly():
             return self.history.find_one({"_id": version_key(resource_type, logical_id, version)})
 
-    def search(
-        self, resource_type: str, plan: Plan, limit: int, fields: Document, *, session: Session = None
-    ) -> list[tuple[Document, list[Any]]]:
-        """At most `limit` matches from where the page begins, each with its position for the next page."""
+    def search(self, resource_type: str, plan: Plan, limit: int, fields: Document, *, session: Session = None) -> Found:
+        """At most `limit` matches from where the page begins."""
         with speaking_plainly(session):
             return find_page(
                 self.collection(resource_type),

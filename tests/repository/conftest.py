@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,9 @@ def population(mongod_uri):
     patients = repository.transaction(OPEN, bundle([patient(number) for number in range(40)]))
     known = [result.stored.id for result in patients]
     observations = repository.transaction(OPEN, bundle([observation(number, known) for number in range(120)]))
-    held = {"Patient": {}, "Observation": {}}
+    held: dict[str, dict[str, Any]] = {"Patient": {}, "Observation": {}}
     for result in [*patients, *observations]:
+        assert result.stored.json
         held[result.stored.type][result.stored.id] = json.loads(result.stored.json, parse_float=Decimal)
     yield repository, held
     store.client.drop_database(store.database_name)

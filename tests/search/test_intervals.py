@@ -7,8 +7,8 @@ import pytest
 from fhir_server.search.intervals import Interval, date_interval, milliseconds, number_interval, period_interval
 
 
-def at(*parts: int) -> int:
-    return milliseconds(datetime(*parts, tzinfo=UTC))
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    return milliseconds(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
