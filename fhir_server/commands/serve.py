@@ -68,15 +68,14 @@ def application() -> WSGIApplication:
     # The kernel ends the worker when the server process is killed: nothing else would free the port.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     from fhir_server.app import create_app
-    from fhir_server.resource.validation import compile_schema
 
     config = Config.from_environment(os.environ)
     if config.mongodb_uri is None:
         raise CommandFailed("A worker needs FHIR_MONGODB_URI: start the server with fhir-server serve.")
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    compile_schema()  # 0.2 s that the first write would wait for otherwise
-    store = open_store(config, config.mongodb_uri)
-    return create_app(repository_on(store, config), config=config)
+    repository = repository_on(open_store(config, config.mongodb_uri), config)
+    repository.warm_up()
+    return create_app(repository, config=config)
 
 
 class _Server(Granian):  # type: ignore[misc,valid-type]  # a variable: processes, or threads on free-threaded Python
