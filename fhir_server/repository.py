@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from . import r4
 from .access.context import AccessContext
 from .conditional import check_version, claim_key, later_than, one_match, target_id, unchanged
-from .errors import BadRequest, Conflict, Forbidden, Gone, Issue, NotFound
+from .errors import BadRequest, Conflict, Forbidden, Gone, NotFound
 from .history import parse_history_query
 from .records import EntryResult, HistoryPage, SearchPage, Stored, WriteResult, document_of, new_id, now, stored_of
 from .resource.exact import Resource
 from .resource.validation import compile_schema, validate
-from .search.includes import carries, included_ids, referring_tokens, system_and_code
 from .search.paging import decode_cursor, encode_cursor
-from .search.plan import Plan, plan
-from .search.query import DEFAULT_COUNT, MAX_COUNT, Pair, Query, parse_query
+from .search.query import DEFAULT_COUNT, MAX_COUNT, Pair
+from .searching import RecordSearch
 from .store.records import Document, Session, Store, deletion, superseded_version
 from .transactions import carry_out
 
@@ -47,6 +45,7 @@ class Repository:
         self.base_url = base_url.rstrip("/")
         self._default_count = default_count
         self._max_count = max_count
+        self._searching = RecordSearch(store, self.base_url, default_count, max_count)
 
     def warm_up(self) -> None:
         """Compile the schema now: 0.2 s that the first write would wait for otherwise."""
@@ -94,103 +93,16 @@ class Repository:
     ) -> SearchPage:
         """One page of matches. Raises BadRequest. https://hl7.org/fhir/R4/http.html#search"""
         _check_type(type)
-        parsed = parse_query(type, query, lenient=lenient, default_count=self._default_count, max_count=self._max_count)
-        made = plan(parsed, base_url=self.base_url, now=now(), owner=ctx.patient)
-        issues = list(parsed.issues)
-        if parsed.count == 0:
-            return SearchPage([], issues, self.store.count(type, made, session=session), parsed.applied)
-        fields = {"tokens": "$x"} if parsed.includes else {}
-        found = self.store.search(type, made, parsed.count + 1, fields, session=session)
-        more = len(found.documents) > parsed.count
-        documents = found.documents[: parsed.count]
-        entries = [("match", stored_of(type, document)) for document in documents]
-        entries += [("include", each) for each in self._included(ctx, parsed, documents, issues, session)]
-        following = None
-        if more:
-            kept = [pair for pair in parsed.applied if pair[0] != "_cursor"]
-            following = [*kept, ("_cursor", encode_cursor(found.position(parsed.count - 1)))]
-        total = self._total(type, parsed, made, None if more else len(documents), issues, session)
-        return SearchPage(entries, issues, total, parsed.applied, following)
-
-    def _total(
-        self, type: str, query: Query, made: Plan, seen: int | None, issues: list[Issue], session: Session
-    ) -> int | None:
-        """The number of matches: where it is known without counting, and where it was asked for."""
-        if query.total == "none":
-            return None
-        if seen is not None and not query.cursor:
-            return seen
-        if query.total == "accurate":
-            return self.store.count(type, made, session=session)
-        if query.total == "estimate":
-            counted = self.store.count(type, made, bounded=True, session=session)
-            issues.append(
-                Issue("The total is an estimate; large ones are counted in part.", "informational", "information")
-            )
-            return counted
-        return None
-
-    def _included(
-        self, ctx: AccessContext, query: Query, documents: list[Document], issues: list[Issue], session: Session
-    ) -> list[Stored]:
-        """What _include and _revinclude add to a page: https://hl7.org/fhir/R4/search.html#include"""
-        seen = {(query.resource_type, document["_id"]) for document in documents}
-        found: list[Stored] = []
-
-        def add(type: str, wanted: Document) -> None:
-            if ctx.patient is not None:
-                wanted = {"$and": [{"o": ctx.patient}, wanted]}
-            several = self.store.currents(type, wanted, limit=self._max_count + 1, session=session)
-            if len(several) > self._max_count:
-                text = f"More than {self._max_count} resources of type {type} would be included; the rest is left out."
-                issues.append(Issue(text, "incomplete", "warning"))
-            for document in several[: self._max_count]:
-                if (type, document["_id"]) not in seen:
-                    seen.add((type, document["_id"]))
-                    found.append(stored_of(type, document))
-
-        for include in query.includes:
-            for type, ids in included_ids(include, documents).items():
-                add(type, {"_id": {"$in": ids}})
-        for include in query.revincludes:
-            tokens = referring_tokens(include, query.resource_type, documents)
-            if tokens:
-                add(include.source, {"x": {"$in": tokens}})
-        return found
+        return self._searching.page(ctx, type, query, lenient=lenient, session=session)
 
     def lookup(self, ctx: AccessContext, type: str, param: str, values: list[str]) -> dict[str, list[Stored]]:
         """`value -> live resources` for many values of one token parameter at once ("system|code" or "code")."""
-        found: dict[str, list[Stored]] = {value: [] for value in values}
-        for start in range(0, len(values), 200):
-            some = values[start : start + 200]
-            for document, matched in self._lookup(ctx, type, param, some):
-                for value in matched:
-                    found[value].append(stored_of(type, document))
-        return found
-
-    def _lookup(self, ctx: AccessContext, type: str, param: str, values: list[str]) -> list[tuple[Document, list[str]]]:
         _check_type(type)
-        codes = sorted({system_and_code(value)[1] for value in values})
-        made = plan(
-            parse_query(type, [(param, ",".join(_escape(code) for code in codes))]),
-            base_url=self.base_url,
-            now=now(),
-            owner=ctx.patient,
-        )
-        fields = {"x": 1, "resource.identifier": 1}
-        documents = self.store.currents(type, made.filter, fields=fields, session=None)
-        return [(each, [value for value in values if carries(type, param, each, value)]) for each in documents]
+        return self._searching.lookup(ctx, type, param, values)
 
     def matches(self, ctx: AccessContext, type: str, criteria: str, *, session: Session = None) -> list[Document]:
         """At most two live documents that fulfil the criteria of a conditional interaction. Raises BadRequest."""
-        pairs = parse_qsl(criteria.lstrip("?"), keep_blank_values=True)
-        if not pairs:
-            raise BadRequest(f"The condition '{criteria[:60]}' has no search parameter; write name=value.")
-        query = parse_query(type, pairs)
-        if not query.clauses or len(query.clauses) != len(pairs):
-            raise BadRequest("A condition takes search parameters only, no _sort, _count or _include.")
-        made = plan(query, base_url=self.base_url, now=now(), owner=ctx.patient)
-        return self.store.currents(type, made.filter, fields={"o": 1}, limit=2, session=session)
+        return self._searching.matches(ctx, type, criteria, session=session)
 
     # ---- history ----------------------------------------------------------------------------------------------------
 
@@ -392,12 +304,6 @@ class Repository:
         if previous is None:
             return self.document(ctx, type, id, 1, resource, "PUT", now())
         return self.document(ctx, type, id, previous["v"] + 1, resource, "PUT", later_than(previous))
-
-
-def _escape(code: str) -> str:
-    for letter in "\\,|$":
-        code = code.replace(letter, "\\" + letter)
-    return code
 
 
 def _check_type(type: str) -> None:

@@ -456,7 +456,7 @@ def test_the_demonstration_imports_once_and_starts_again_within_5_seconds(tmp_pa
         assert "206 rows:" in first_log
         assert "rows:" not in second_log
         for log, port in ((first_log, first.port), (second_log, second.port)):
-            assert f"curl 'http://127.0.0.1:{port}/fhir/Patient?name=nguyen&_count=5'" in log
+            assert f"curl 'http://127.0.0.1:{port}/fhir/Patient?name=nguyen&_count=5&_total=accurate'" in log
             assert re.search(rf"http://127\.0\.0\.1:{port}/q#[A-Za-z0-9_-]{{22}}\n", log)
             assert f"http://127.0.0.1:{port}/\n" in log
     finally:

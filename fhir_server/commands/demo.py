@@ -67,7 +67,7 @@ class Demo:
             "Máy chủ đã sẵn sàng. Ba việc để thử / The server is ready. Three things to try:",
             "",
             "  1. Tìm người theo tên không dấu / search by name without diacritics:",
-            f"     curl '{address}/fhir/Patient?name=nguyen&_count=5'",
+            f"     curl '{address}/fhir/Patient?name=nguyen&_count=5&_total=accurate'",
             "  2. Thẻ QR của một người, mở bằng trình duyệt / one person's QR card, in a browser:",
             f"     {self.card_link}",
             "  3. Trang đầu / the start page:",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HELD = ("Patient", "Coverage", "Encounter", "Condition", "Observation", "AllergyIntolerance")
 SEARCHES = (
-    ("start.try_name", "Patient?name=nguyen&_count=5"),
+    ("start.try_name", "Patient?name=nguyen&_count=5&_total=accurate"),
     ("start.try_observations", "Observation?code=http://loinc.org|29463-7&_sort=-date&_count=5"),
 )
 
