@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from bson.min_key import MinKey
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -56,8 +57,10 @@ class Operations:
 
     def name(self, key: str) -> list[str]:
         token = {"x": {"$elemMatch": {"$gte": f"name~{key}", "$lt": f"name~{key}\U0010ffff"}}}
-        cursor = self.patients.find(token, {**SERVED, **token}, hint=[("x", 1), ("_id", 1)], limit=PAGE + 1)
-        return [each["json"] for each in cursor]
+        begin: Any = [("x", f"name~{key}"), ("_id", MinKey())]
+        end: Any = [("x", f"name~{key}\U0010ffff"), ("_id", MinKey())]
+        cursor = self.patients.find({}, {**SERVED, **token}, hint=[("x", 1), ("_id", 1)], limit=PAGE + 1)
+        return [each["json"] for each in cursor.min(begin).max(end)]
 
     def newest(self, key: str) -> list[str]:
         cursor = self.observations.find({"k": f"subject|Patient/{key}"}, {**SERVED, "s": 1})
@@ -77,8 +80,10 @@ class Operations:
             current = self.patients.find_one(wanted, {**SERVED, "o": 1}, session=session)
             whole = self.updated[key]
             assert current is not None
-            self.store.history.insert_many([superseded_version("Patient", current)], session=session, ordered=False)
-            replacement = {**whole, "v": current["v"] + 1, "t": datetime.now(UTC)}
+            moment = datetime.now(UTC)
+            superseded = superseded_version("Patient", current, moment)
+            self.store.history.insert_many([superseded], session=session, ordered=False)
+            replacement = {**whole, "v": current["v"] + 1, "t": moment}
             self.patients.replace_one(wanted, replacement, session=session)
             return [current["json"]]
 

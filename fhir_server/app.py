@@ -10,8 +10,9 @@ from .config import Config
 from .desk import start
 from .errors import FhirError
 from .repository import Repository
-from .rest import address, blueprint, bundles, responses
+from .rest import address, blueprint, bundles, openapi, responses
 from .rest.errors import from_framework, unexpected
+from .rest.interactions import INTERACTIONS
 
 
 def create_app(repository: Repository, *, config: Config) -> Flask:
@@ -20,6 +21,7 @@ def create_app(repository: Repository, *, config: Config) -> Flask:
     # A doubled slash is a wrong address, not one to redirect from.
     app.url_map.merge_slashes = False
     app.register_blueprint(blueprint.create_blueprint(repository, config))
+    app.register_blueprint(openapi.create_blueprint(INTERACTIONS, config))
     app.register_blueprint(pages.create_blueprint(repository, config))
     app.register_blueprint(start.create_blueprint(repository, config))
     _add_health(app, repository)

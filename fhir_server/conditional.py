@@ -30,6 +30,12 @@ def check_version(type: str, id: str, current: Document | None, if_match: int | 
     )
 
 
+def check_absent(type: str, id: str, current: Document | None) -> None:
+    """If-None-Match: * on a write. Raises PreconditionFailed when the resource is there."""
+    if current is not None:
+        raise PreconditionFailed(f"If-None-Match: * asks that {type}/{id} does not exist, and it does.")
+
+
 def unchanged(current: Document, resource: Resource) -> bool:
     """Whether a write would only repeat what is stored."""
     return same_content(parse(current["json"]), resource)

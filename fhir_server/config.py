@@ -111,7 +111,7 @@ class Config:
         ),
     )
     cache_mb: int = field(
-        default=256,
+        default=1_024,
         metadata=_setting(_between(256, 1_000_000), "Memory for the embedded MongoDB's cache, in MB."),
     )
     access: Access = field(
@@ -136,7 +136,7 @@ class Config:
         default="1900 0000", metadata=_setting(_text, "Telephone number on every page that citizens see.")
     )
     max_body_bytes: int = field(
-        default=10_000_000,
+        default=50_000_000,
         metadata=_setting(_between(1_000, 200_000_000), "Largest request body, in bytes after decompression."),
     )
     default_count: int = field(

@@ -26,7 +26,7 @@ class Stored(NamedTuple):
     updated: datetime
     json: bytes | None
     method: str
-    """POST, PUT or DELETE: what made this version."""
+    """POST, PUT, PATCH or DELETE: what made this version."""
 
 
 Outcome = Literal["created", "updated", "unchanged", "existing", "deleted"]
@@ -69,6 +69,8 @@ class EntryResult:
     stored: Stored | None = None
     page: SearchPage | HistoryPage | None = None
     outcome: str = ""
+    deleted: int = 0
+    """How many resources a deletion deleted."""
 
 
 def new_id() -> str:

@@ -1,203 +1,98 @@
 """Transaction bundles: resolve what the entries say of each other, then write all of them in one MongoDB transaction.
 
-https://hl7.org/fhir/R4/http.html#transaction. Entries are processed as deletes, creates, updates, reads; references
-between entries (urn:uuid, conditional) are pointed at the ids that result.
+https://hl7.org/fhir/R4/http.html#transaction. Entries are processed as deletes, creates, updates, patches, reads;
+references between entries (fullUrl, conditional) are pointed at the ids that result. Criteria, of entries and of
+references, are looked up in what was stored before the transaction: a resource that the same bundle creates is named by
+its fullUrl. Two creates under the same condition make one resource.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
 
 from . import r4
 from .access.context import AccessContext
-from .conditional import check_version, claim_key, later_than, one_match, target_id, unchanged
-from .errors import BadRequest, FhirError, Forbidden, Issue, PreconditionFailed, TooLarge
+from .bundle_entries import CHANGES, READS, Entry, check, double, naming, read_entries, refuse_doubles
+from .conditional import check_absent, check_version, claim_key, later_than, one_match, target_id, unchanged
+from .errors import BadRequest, NotFound, PreconditionFailed
 from .records import EntryResult, new_id, now, stored_of
 from .resource.exact import Resource
-from .resource.references import conditional_references, point, relative_of, split_conditional
+from .resource.references import Targets, conditional_references, point, split_conditional
 from .store.records import Document, deletion, superseded_version
+from .writing import MAX_DELETED, again_if_taken
 
 if TYPE_CHECKING:
     from .repository import Repository
 
-MAX_ENTRIES = 10_000
 LARGE = 200  # entries from which a transaction waits for its turn among the large ones
-METHODS = ("DELETE", "POST", "PUT", "GET")
 
 
-@dataclass(slots=True)
-class Entry:
-    """One entry of the bundle, as asked and as it turns out."""
-
-    number: int
-    method: str
-    type: str
-    id: str
-    criteria: str
-    full_url: str
-    resource: Resource | None
-    if_match: int | None
-    query: list[tuple[str, str]]
-    # Set anew on every try of the transaction:
-    target: str = ""
-    current: Document | None = None
-    result: EntryResult | None = None
-
-
-def carry_out(repository: Repository, ctx: AccessContext, bundle: Resource, *, lenient: bool) -> list[EntryResult]:
+def carry_out(
+    repository: Repository, ctx: AccessContext, bundle: Resource, *, lenient: bool, base: str | None
+) -> list[EntryResult]:
     """The result of each entry, in the order of the bundle. Raises FhirError; nothing is written then."""
-    entries = [_entry(number, raw) for number, raw in enumerate(_raw_entries(bundle))]
+    bases = tuple(dict.fromkeys([*([base] if base else []), repository.base_url]))
+    entries = read_entries(bundle, bases)
     for entry in entries:
-        with _naming(entry.number):
-            _check(repository, ctx, entry)
-    _refuse_doubles(entries)
+        with naming(entry.number):
+            check(repository, ctx, entry)
+    refuse_doubles(entries)
     for type in {entry.type for entry in entries if entry.type}:
         repository.store.collection(type)
 
     def work(session: Any) -> list[EntryResult]:
-        return _Transaction(repository, ctx, entries, session, lenient).run()
+        return _Transaction(repository, ctx, entries, session, lenient, bases).run()
 
-    return repository.store.transact(work, large=len(entries) >= LARGE)
-
-
-def _raw_entries(bundle: Resource) -> list[Any]:
-    raw = bundle.get("entry", [])
-    if not isinstance(raw, list):
-        raise BadRequest("Bundle.entry must be a list.", expression=["Bundle.entry"])
-    if len(raw) > MAX_ENTRIES:
-        raise TooLarge(f"A transaction takes at most {MAX_ENTRIES} entries; this one has {len(raw)}. Split it.")
-    return raw
-
-
-@contextmanager
-def _naming(number: int) -> Iterator[None]:
-    """Put the failing entry in front of the expressions of what is raised."""
-    where = f"Bundle.entry[{number}]"
-
-    def inside(expression: str) -> str:
-        return f"{where}.resource.{expression.partition('.')[2]}".rstrip(".")
-
-    try:
-        yield
-    except FhirError as error:
-        error.issues = [
-            Issue(
-                issue.diagnostics,
-                issue.code,
-                issue.severity,
-                tuple(inside(each) for each in issue.expression) or (where,),
-            )
-            for issue in error.issues
-        ]
-        raise
-
-
-def _entry(number: int, raw: Any) -> Entry:
-    with _naming(number):
-        request = raw.get("request") if isinstance(raw, dict) else None
-        if not isinstance(request, dict) or not isinstance(request.get("url"), str):
-            raise BadRequest("The entry needs a request with a method and a url.", code="required")
-        method = request.get("method")
-        if method not in METHODS:
-            raise BadRequest(f"The method '{str(method)[:20]}' is not supported here; use {', '.join(METHODS)}.")
-        path, _, criteria = request["url"].partition("?")
-        segments = [unquote(segment) for segment in path.strip("/").split("/")]
-        if segments[0] not in r4.RESOURCE_TYPES or len(segments) > 2:
-            raise BadRequest(f"The url '{path[:80]}' is not Type or Type/id of a FHIR R4 resource.")
-        resource = raw.get("resource")
-        if method in ("POST", "PUT") and not isinstance(resource, dict):
-            raise BadRequest(f"{method} needs a resource.", code="required")
-        return Entry(
-            number=number,
-            method=method,
-            type=segments[0],
-            id=segments[1] if len(segments) == 2 else "",
-            criteria=request.get("ifNoneExist", "") if method == "POST" else criteria,
-            full_url=raw.get("fullUrl") or "",
-            resource=resource,
-            if_match=_version(request.get("ifMatch")),
-            query=parse_qsl(criteria, keep_blank_values=True),
-        )
-
-
-def _version(if_match: Any) -> int | None:
-    if if_match is None:
-        return None
-    text = str(if_match).strip().removeprefix("W/").strip('"')
-    if not text.isascii() or not text.isdigit():
-        raise BadRequest('ifMatch takes a version such as W/"3".')
-    return int(text[:9])
-
-
-def _check(repository: Repository, ctx: AccessContext, entry: Entry) -> None:
-    """What can be refused without looking at the database."""
-    if ctx.patient is not None and entry.method in ("PUT", "DELETE"):
-        raise Forbidden("This caller may add records, and not change or delete any.")
-    if entry.method == "POST" and entry.id:
-        raise BadRequest("POST takes the type alone as its url; use PUT for an id of your choice.")
-    if entry.method in ("PUT", "DELETE") and not entry.id and not entry.criteria:
-        raise BadRequest(f"{entry.method} needs Type/id or Type?criteria as its url.")
-    if entry.resource is not None and entry.method in ("POST", "PUT"):
-        entry.resource = repository.checked(ctx, entry.type, entry.resource, entry.id or None)
-
-
-def _refuse_doubles(entries: list[Entry]) -> None:
-    """https://hl7.org/fhir/R4/http.html#trules: a resource may be written once, a fullUrl may stand once."""
-    seen: dict[str, int] = {}
-    for entry in entries:
-        if entry.method == "GET":
-            continue
-        named = {f"{entry.type}/{entry.id}" if entry.id else "", entry.full_url} - {""}
-        for name in named:
-            if name in seen:
-                raise BadRequest(
-                    f"The entries {seen[name]} and {entry.number} are about the same resource; a transaction may write "
-                    "it once.",
-                    code="duplicate",
-                    expression=[f"Bundle.entry[{entry.number}]"],
-                )
-            seen[name] = entry.number
+    return again_if_taken(lambda: repository.store.transact(work, large=len(entries) >= LARGE))
 
 
 class _Transaction:
     """One try at the entries inside a session."""
 
     def __init__(
-        self, repository: Repository, ctx: AccessContext, entries: list[Entry], session: Any, lenient: bool
+        self,
+        repository: Repository,
+        ctx: AccessContext,
+        entries: list[Entry],
+        session: Any,
+        lenient: bool,
+        bases: Sequence[str],
     ) -> None:
         self.repository = repository
+        self.writing = repository.writing
         self.store = repository.store
         self.ctx = ctx
         self.entries = entries
         self.session = session
         self.lenient = lenient
-        self.targets: dict[str, str] = {}
-        self.found: dict[str, str] = {}
+        self.targets = Targets(bases)
         self.creates: dict[str, list[Document]] = {}
         self.replaces: dict[str, list[Document]] = {}
         self.deletes: dict[str, list[str]] = {}
+        self.ended: dict[str, dict[str, Document]] = {}
         self.superseded: list[Document] = []
 
     def run(self) -> list[EntryResult]:
-        self._claim()
+        keys = self._claim()
+        first: dict[str, Entry] = {}
         for entry in self.entries:
-            with _naming(entry.number):
-                self._locate(entry)
+            entry.start_again()
+            if entry.method not in READS:
+                with naming(entry.number):
+                    self._locate(entry, keys.get(entry.number), first)
         self._refuse_shared_targets()
         self._read_currents()
         steps: dict[str, Callable[[Entry], EntryResult]] = {
             "DELETE": self._delete,
             "POST": self._post,
             "PUT": self._put,
+            "PATCH": self._patch,
         }
         for method, step in steps.items():
             for entry in self.entries:
                 if entry.method == method:
-                    with _naming(entry.number):
+                    with naming(entry.number):
                         entry.result = step(entry)
         self.store.write(
             self.session,
@@ -207,59 +102,73 @@ class _Transaction:
             superseded=self.superseded,
         )
         for entry in self.entries:
-            if entry.method == "GET":
-                with _naming(entry.number):
+            if entry.method in READS:
+                with naming(entry.number):
                     entry.result = self._get(entry)
         return [entry.result for entry in self.entries if entry.result is not None]
 
-    def _claim(self) -> None:
-        conditional = [entry for entry in self.entries if entry.criteria and entry.method in ("POST", "PUT")]
-        if conditional:
-            keys = [claim_key(entry.type, entry.criteria) for entry in conditional]
-            self.store.claim(keys, now(), self.session)
+    def _claim(self) -> dict[int, str]:
+        """Claim the conditions under which entries create; `entry number -> key`."""
+        keys = {
+            entry.number: claim_key(entry.type, entry.criteria)
+            for entry in self.entries
+            if entry.criteria and entry.method in ("POST", "PUT")
+        }
+        if keys:
+            self.store.claim(keys.values(), now(), self.session)
+        return keys
 
-    def _locate(self, entry: Entry) -> None:
+    # ---- which resources the entries are about ------------------------------------------------------------------------
+
+    def _locate(self, entry: Entry, key: str | None, first: dict[str, Entry]) -> None:
         """Which id the entry is about, and what references to its fullUrl become."""
-        entry.current, entry.result, entry.target = None, None, entry.id
-        if entry.method == "GET":
+        if entry.criteria and entry.method == "DELETE":
+            entry.several = self.writing.to_delete(
+                self.ctx, entry.type, entry.criteria, MAX_DELETED, entry.if_match, self.session
+            )
             return
         if entry.criteria:
-            found = self.repository.matches(self.ctx, entry.type, entry.criteria, session=self.session)
-            match = one_match(entry.type, entry.criteria, found)
-            if entry.method == "PUT":
-                entry.target = target_id(entry.type, entry.resource or {}, match)
-            elif match is not None:
-                entry.target = match["_id"]
-            if entry.method == "POST" and match is not None:
-                entry.current = match
+            self._locate_by_criteria(entry, key, first)
         if not entry.target and entry.method == "POST":
             entry.target = new_id()
         if entry.full_url and entry.method != "DELETE":
-            self._point_to(entry.full_url, f"{entry.type}/{entry.target}")
+            self.targets.add(entry.full_url, f"{entry.type}/{entry.target}")
 
-    def _point_to(self, full_url: str, target: str) -> None:
-        relative = relative_of(full_url)
-        if relative != target:
-            self.targets[full_url] = target
-            if relative is not None and not full_url.startswith("urn:"):
-                self.targets.setdefault(relative, target)
+    def _locate_by_criteria(self, entry: Entry, key: str | None, first: dict[str, Entry]) -> None:
+        found = self.writing.matches(self.ctx, entry.type, entry.criteria, session=self.session)
+        match = one_match(entry.type, entry.criteria, found)
+        if match is None and key is not None:
+            earlier = first.setdefault(key, entry)
+            if earlier is not entry:
+                if (earlier.method, entry.method) != ("POST", "POST"):
+                    raise double(earlier.number, entry)
+                entry.twin, entry.target = earlier, earlier.target
+                return
+        if entry.method == "PUT":
+            entry.target = target_id(entry.type, entry.resource or {}, match)
+        elif match is not None:
+            entry.target = match["_id"]
+        elif entry.method == "PATCH":
+            raise NotFound(f"No {entry.type} matches the condition, so there is nothing to patch.")
+        if entry.method == "POST":
+            entry.current = match
 
     def _refuse_shared_targets(self) -> None:
         seen: dict[tuple[str, str], int] = {}
         for entry in self.entries:
-            writes = entry.method in ("PUT", "DELETE") and entry.target
-            if writes and seen.setdefault((entry.type, entry.target), entry.number) != entry.number:
-                raise BadRequest(
-                    f"The entry {entry.number} writes the same resource as entry {seen[entry.type, entry.target]}.",
-                    code="duplicate",
-                    expression=[f"Bundle.entry[{entry.number}]"],
-                )
+            if entry.method not in CHANGES:
+                continue
+            targets = [match["_id"] for match in entry.several] or ([entry.target] if entry.target else [])
+            for target in targets:
+                if seen.setdefault((entry.type, target), entry.number) != entry.number:
+                    raise double(seen[entry.type, target], entry)
 
     def _read_currents(self) -> None:
-        """The current versions of everything that is replaced or deleted: one read for each type."""
+        """The current versions of everything that is replaced or deleted, and what was deleted before: one read each
+        for each type."""
         by_type: dict[str, list[Entry]] = {}
         for entry in self.entries:
-            if entry.method in ("PUT", "DELETE") and entry.target:
+            if entry.method in CHANGES and entry.target:
                 by_type.setdefault(entry.type, []).append(entry)
         for type, several in by_type.items():
             wanted = {"_id": {"$in": [entry.target for entry in several]}}
@@ -267,69 +176,98 @@ class _Transaction:
             known = {document["_id"]: document for document in found}
             for entry in several:
                 entry.current = known.get(entry.target)
+            absent = [entry.target for entry in several if entry.current is None]
+            if absent:
+                self.ended[type] = self.store.last_versions(type, absent, session=self.session)
+
+    # ---- the methods, in the order they are processed -----------------------------------------------------------------
 
     def _delete(self, entry: Entry) -> EntryResult:
-        if entry.if_match is not None:
+        if not entry.criteria and entry.if_match is not None:
             check_version(entry.type, entry.target, entry.current, entry.if_match)
-        if entry.current is None:
-            return EntryResult(204, None, None, "unchanged")
-        gone = deletion(entry.type, entry.current, later_than(entry.current))
-        self.superseded += [superseded_version(entry.type, entry.current), gone]
-        self.deletes.setdefault(entry.type, []).append(entry.target)
-        return EntryResult(204, stored_of(entry.type, gone), None, "deleted")
+        currents = entry.several if entry.criteria else [entry.current] if entry.current else []
+        gone = [deletion(entry.type, each, later_than(each)) for each in currents]
+        for current, end in zip(currents, gone, strict=True):
+            self.superseded += [superseded_version(entry.type, current, end["t"]), end]
+            self.deletes.setdefault(entry.type, []).append(current["_id"])
+        stored = stored_of(entry.type, gone[0]) if len(gone) == 1 else None
+        return EntryResult(204, stored, None, "deleted" if gone else "unchanged", len(gone))
 
     def _post(self, entry: Entry) -> EntryResult:
+        if entry.twin is not None and entry.twin.result is not None:
+            return EntryResult(200, entry.twin.result.stored, None, "existing")
         if entry.current is not None:
             return EntryResult(200, stored_of(entry.type, entry.current), None, "existing")
         resource = self._resolved(entry)
-        document = self.repository.document(self.ctx, entry.type, entry.target, 1, resource, "POST", now())
+        document = self.writing.document(self.ctx, entry.type, entry.target, 1, resource, "POST", now())
         self.creates.setdefault(entry.type, []).append(document)
         return EntryResult(201, stored_of(entry.type, document), None, "created")
 
     def _put(self, entry: Entry) -> EntryResult:
         check_version(entry.type, entry.target, entry.current, entry.if_match)
-        resource = self._resolved(entry)
+        if entry.only_new:
+            check_absent(entry.type, entry.target, entry.current)
+        return self._written(entry, self._resolved(entry))
+
+    def _patch(self, entry: Entry) -> EntryResult:
+        check_version(entry.type, entry.target, entry.current, entry.if_match)
+        if entry.current is None or entry.change is None:
+            self.writing.raise_absent(self.ctx, entry.type, entry.target, self.session)
+            raise NotFound(f"There is no {entry.type} to patch.")
+        entry.resource = self.writing.patched(self.ctx, entry.type, entry.current, entry.change)
+        return self._written(entry, self._resolved(entry))
+
+    def _written(self, entry: Entry, resource: Resource) -> EntryResult:
+        """The next version of what the entry is about, or the first one."""
         if entry.current is not None and unchanged(entry.current, resource):
             return EntryResult(200, stored_of(entry.type, entry.current), None, "unchanged")
-        previous = entry.current or self.store.last_version(entry.type, entry.target, session=self.session)
-        document = self.repository.next_version(self.ctx, entry.type, entry.target, resource, previous)
+        previous = entry.current or self.ended.get(entry.type, {}).get(entry.target)
+        document = self.writing.next_version(self.ctx, entry.type, entry.target, resource, previous, entry.method)
         stored = stored_of(entry.type, document)
         if entry.current is None:
             self.creates.setdefault(entry.type, []).append(document)
             return EntryResult(201, stored, None, "created")
-        self.superseded.append(superseded_version(entry.type, entry.current))
+        self.superseded.append(superseded_version(entry.type, entry.current, document["t"]))
         self.replaces.setdefault(entry.type, []).append(document)
         return EntryResult(200, stored, None, "updated")
 
     def _get(self, entry: Entry) -> EntryResult:
+        if entry.version is not None and not entry.version:
+            page = self.repository.history(
+                self.ctx, entry.type or None, entry.id or None, query=entry.query, session=self.session
+            )
+            return EntryResult(200, None, page, "history")
+        if entry.version is not None:
+            stored = self.repository.vread(self.ctx, entry.type, entry.id, entry.version, session=self.session)
+            return EntryResult(200, stored, None, "read")
         if entry.id:
             stored = self.repository.read(self.ctx, entry.type, entry.id, session=self.session)
             return EntryResult(200, stored, None, "read")
-        page = self.repository.search(self.ctx, entry.type, entry.query, lenient=self.lenient, session=self.session)
-        return EntryResult(200, None, page, "search")
+        found = self.repository.search(self.ctx, entry.type, entry.query, lenient=self.lenient, session=self.session)
+        return EntryResult(200, None, found, "search")
+
+    # ---- references -----------------------------------------------------------------------------------------------------
 
     def _resolved(self, entry: Entry) -> Resource:
         """The entry's resource with its references pointed at what they mean."""
         resource = entry.resource or {}
-        targets = self.targets
-        conditional = conditional_references(resource)
-        if conditional:
-            targets = targets | {reference: self._referenced(where, reference) for where, reference in conditional}
-        return point(resource, targets)
+        for where, reference in conditional_references(resource):
+            self._find(where, reference)
+        return point(resource, self.targets.seen_from(entry.full_url))
 
-    def _referenced(self, where: str, reference: str) -> str:
-        """The one resource that a conditional reference names. Raises PreconditionFailed."""
-        if reference not in self.found:
-            type, criteria = split_conditional(reference)
-            if type not in r4.RESOURCE_TYPES:
-                raise BadRequest(f"'{type[:40]}' is not a FHIR R4 resource type.", expression=[where])
-            several = self.repository.matches(self.ctx, type, criteria, session=self.session)
-            if len(several) != 1:
-                amount = "No resource matches" if not several else "Several resources match"
-                raise PreconditionFailed(
-                    f"{amount} the conditional reference; make it name exactly one {type}.",
-                    code="multiple-matches" if several else "not-found",
-                    expression=[where],
-                )
-            self.found[reference] = f"{type}/{several[0]['_id']}"
-        return self.found[reference]
+    def _find(self, where: str, reference: str) -> None:
+        """Learn which one resource a conditional reference names. Raises PreconditionFailed."""
+        if reference in self.targets.found:
+            return
+        type, criteria = split_conditional(reference)
+        if type not in r4.RESOURCE_TYPES:
+            raise BadRequest(f"'{type[:40]}' is not a FHIR R4 resource type.", expression=[where])
+        several = self.writing.matches(self.ctx, type, criteria, session=self.session)
+        if len(several) != 1:
+            amount = "No resource matches" if not several else "Several resources match"
+            raise PreconditionFailed(
+                f"{amount} the conditional reference; make it name exactly one {type}.",
+                code="multiple-matches" if several else "not-found",
+                expression=[where],
+            )
+        self.targets.found[reference] = f"{type}/{several[0]['_id']}"

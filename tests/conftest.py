@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,18 @@ def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def database(mongod_uri: str) -> Iterator[str]:
-    """The name of a database that does not exist yet and is dropped after the test."""
-    name = f"test_{uuid.uuid4().hex}"
+    """The name of a database without a document, and emptied after the test.
+
+    One for all tests: to make the indexes of a few types anew for each would take longer than most tests do.
+    """
+    name = f"test_{os.getpid()}"
     yield name
     with connect(mongod_uri) as client:
-        client.drop_database(name)
+        for collection in client[name].list_collection_names():
+            if collection.startswith("system."):
+                client[name].drop_collection(collection)
+            else:
+                client[name][collection].delete_many({})
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 from fhir_server.r4.structures import load
 
@@ -32,3 +34,27 @@ def code_system_of(value_set: str) -> str | None:
     """The one code system a required value set draws from; None when there are several or it cannot be listed."""
     systems = _value_sets()[value_set]
     return next(iter(systems)) if systems is not None and len(systems) == 1 else None
+
+
+def value_set_content(value_set: str) -> Mapping[str, list[str]] | None:
+    """`system -> codes` of a required value set; None when they cannot be listed, or R4 binds no such value set."""
+    return _value_sets().get(value_set)
+
+
+class DefinedSystem(NamedTuple):
+    """A code system that R4 defines in full."""
+
+    name: str
+    concepts: list[list[str]]
+    """`[code, display]` or `[code, display, parent code]`, parents before children."""
+
+
+@cache
+def _systems() -> dict[str, DefinedSystem]:
+    rows = load("code_systems")["code_systems"]
+    return {url: DefinedSystem(row["name"], row["concepts"]) for url, row in rows.items()}
+
+
+def defined_system(url: str) -> DefinedSystem | None:
+    """The code system with this URL, if a required value set draws from it."""
+    return _systems().get(url)

@@ -2,7 +2,8 @@
 
 At most one type of a choice, integers written as integers, lists of primitives aligned with their extensions
 (https://hl7.org/fhir/R4/json.html#primitive), periods that end after they start, fragments that lead to a contained
-resource (https://hl7.org/fhir/R4/references.html#contained), safe narratives. What the walk needs to know of a type is
+resource (https://hl7.org/fhir/R4/references.html#contained), safe narratives, and the invariants of
+fhir_server.resource.invariants. What the walk needs to know of a type is
 laid out once per type; on a resource of 1 KB it then costs a few microseconds.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from fhir_server.errors import Issue
 from fhir_server.r4 import has_sibling, properties
+from fhir_server.resource.invariants import Predicate, message, rules_of
 from fhir_server.resource.narrative import narrative_problem
 
 Json = dict[str, Any]
@@ -28,6 +30,8 @@ class Findings:
     """What one walk over one resource found. `contained` are the ids a fragment may lead to."""
 
     contained: frozenset[str]
+    well_formed: bool = True
+    """Whether the schema has passed the resource: the invariants are asked only then."""
     issues: list[Issue] = field(default_factory=list)
     nested: list[tuple[str, str, Any]] = field(default_factory=list)
     """(expression, element name, value) of each resource inside this one, to be validated on its own."""
@@ -60,10 +64,12 @@ class _Step(NamedTuple):
 
 @dataclass(slots=True)
 class _Plan:
-    """What to look at in an object of one type: the properties that matter, and a check of the whole."""
+    """What to look at in an object of one type: the properties that matter, a check of the whole, its invariants."""
 
+    context: str
     steps: dict[str, _Step] = field(default_factory=dict)
     check: _WholeCheck | None = None
+    rules: tuple[tuple[str, Predicate], ...] = ()
 
 
 def walk(resource_type: str, resource: Json, root: str, findings: Findings) -> None:
@@ -100,6 +106,12 @@ def _walk(plan: _Plan, value: Json, at: At, findings: Findings) -> None:
                 findings.add((at, element, -1), f"{both} are alternatives: keep one of them.", "structure")
     if plan.check is not None:
         plan.check(value, at, findings)
+    if plan.rules and findings.well_formed:
+        for key, holds in plan.rules:
+            if not holds(value):
+                findings.add(at, message(key, plan.context), "invariant")
+    if len(value) == 1 and "id" in value and plan.context != "Element":
+        findings.add(at, message("ele-1", "Element"), "invariant")
 
 
 _plans: dict[str, _Plan] = {}
@@ -109,7 +121,7 @@ def _build(path: str, known: dict[str, _Plan]) -> _Plan:
     """The plan of a type or backbone; recursive types (Extension, Reference) refer to their one plan in `known`."""
     if path in known:
         return known[path]
-    plan = known[path] = _Plan(check=_WHOLE_CHECKS.get(path))
+    plan = known[path] = _Plan(path, check=_WHOLE_CHECKS.get(path), rules=rules_of(path))
     for name, (element, type_name) in properties(path).items():
         choice = name if element.choice else None
         if type_name == "Resource":
@@ -121,7 +133,7 @@ def _build(path: str, known: dict[str, _Plan]) -> _Plan:
             if check or choice:
                 plan.steps[name] = _Step(element.name, None, check, choice)
             if has_sibling(path, name):
-                check = _aligned if element.is_list else None
+                check = _aligned if element.is_list else _no_lone_id
                 plan.steps["_" + name] = _Step(element.name, _build("Element", known), check, choice)
     return plan
 
@@ -162,6 +174,9 @@ def _aligned(value: Json, name: str, element: str, at: At, findings: Findings) -
         whole = values if extensions is None else extensions
         if type(whole) is list and None in whole:
             findings.add((at, element, whole.index(None)), "A null needs a value or an extension at its place.")
+        if values is None and type(whole) is list:
+            for index, each in enumerate(whole):
+                _refuse_lone_id(each, (at, element, index), findings)
     elif type(values) is list and type(extensions) is list:
         if len(values) != len(extensions):
             message = f"{plain} and _{plain} must have the same length: fill with null."
@@ -170,6 +185,19 @@ def _aligned(value: Json, name: str, element: str, at: At, findings: Findings) -
         for index, pair in enumerate(zip(values, extensions, strict=True)):
             if pair == (None, None):
                 findings.add((at, element, index), "A null needs a value or an extension at its place.")
+            elif pair[0] is None:
+                _refuse_lone_id(pair[1], (at, element, index), findings)
+
+
+def _no_lone_id(value: Json, name: str, element: str, at: At, findings: Findings) -> None:
+    """ele-1: without a value the extension beside it is what the element says; an id alone says nothing."""
+    if name.removeprefix("_") not in value:
+        _refuse_lone_id(value[name], (at, element, -1), findings)
+
+
+def _refuse_lone_id(sibling: Any, at: At, findings: Findings) -> None:
+    if type(sibling) is dict and "extension" not in sibling:
+        findings.add(at, message("ele-1", "Element"), "invariant")
 
 
 _INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})

@@ -2,7 +2,8 @@
 
 https://hl7.org/fhir/R4/validation.html: structure, cardinality, value domains and required bindings by the compiled
 schema of fhir_server.r4.schema, then the rules of fhir_server.resource.checks. Measured on one of two shared cores: an
-Observation of 1 KB 12 µs (schema 4.5, checks 6), a Patient of 2 KB 24 µs (7 and 16), a narrative 0.5 µs a tag more; the
+Observation of 1 KB 12 µs (schema 4.5, checks 6), a Patient of 2 KB 24 µs (7 and 16), a narrative 0.5 µs a tag more, the
+invariants 1 µs of the Observation and 4 µs of the Patient; the
 schema compiles in 0.2 s and takes 53 MB.
 
 A narrative with script, event handlers or `javascript:` addresses is refused, not cleaned: silently altering a medical
@@ -20,6 +21,7 @@ import jsonschema_rs
 from fhir_server.errors import BadRequest, Issue
 from fhir_server.r4 import RESOURCE_TYPES, json_schema
 from fhir_server.resource.checks import Findings, walk
+from fhir_server.resource.containment import containment_issues
 from fhir_server.resource.diagnosis import MAX_ISSUES, diagnose
 
 _TYPES = frozenset(RESOURCE_TYPES)
@@ -69,9 +71,9 @@ def _validate(resource: Any, place: str, contained: frozenset[str], *, is_contai
         elif type(inside) is list:
             contained = _contained_ids(inside, root, issues)
     instance = {resource_type: resource}
-    if not _validator().is_valid(instance):
+    findings = Findings(contained, well_formed=_validator().is_valid(instance))
+    if not findings.well_formed:
         issues += diagnose(_validator().evaluate(instance).errors(), resource_type, resource, root)
-    findings = Findings(contained)
     walk(resource_type, resource, root, findings)
     issues += findings.issues
     for expression, name, value in findings.nested:
@@ -81,6 +83,8 @@ def _validate(resource: Any, place: str, contained: frozenset[str], *, is_contai
             issues += _validate(value, expression, _NOTHING)
         elif not is_contained:
             issues += _validate(value, expression, contained, is_contained=True)
+    if inside is not None and not issues:
+        issues += containment_issues(resource, root)
     return issues
 
 

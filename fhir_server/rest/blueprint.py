@@ -12,10 +12,11 @@ from flask import Blueprint, Response, request
 
 from ..config import Config
 from ..repository import Repository
-from . import access, address, body, negotiation, preconditions, pretty, query, responses, routing
+from . import access, address, binary, body, negotiation, preconditions, query, responses, routing
 from .call import Call, Interaction, Service
 from .capabilities import Capabilities
 from .interactions import INTERACTIONS
+from .patch import read_patch
 from .prefer import preference
 
 
@@ -51,11 +52,20 @@ def _view(service: Service, interaction: Interaction) -> Callable[..., Response]
         environ = request.environ
         call = _call(interaction, values, environ, config)
         answer = routing.perform(service, interaction, call)
-        if call.form and ("_pretty", "true") in call.form:
-            answer.body = pretty.indent(answer.body)
         return responses.answer_response(answer, environ, call.base, config)
 
     return view
+
+
+def _resource(
+    interaction: Interaction, values: dict[str, str], environ: dict[str, Any], config: Config
+) -> dict[str, Any] | None:
+    """The resource in the body, where the interaction takes one; an operation may come without any."""
+    if interaction.body == "operation" and not body.is_sent(environ):
+        return None
+    if interaction.body == "resource" and values.get("type") == "Binary":
+        return binary.read_resource(environ, config, values.get("id", ""))
+    return body.read_resource(environ, config.max_body_bytes) if interaction.body in ("resource", "operation") else None
 
 
 def _call(interaction: Interaction, values: dict[str, str], environ: dict[str, Any], config: Config) -> Call:
@@ -65,13 +75,16 @@ def _call(interaction: Interaction, values: dict[str, str], environ: dict[str, A
     if interaction.body == "form":
         pairs = pairs + body.read_form(environ, config.max_body_bytes)
     pairs, form = query.split_form(pairs)
-    negotiation.negotiate(environ.get("HTTP_ACCEPT"), dict(form).get("_format"))
-    return Call(
+    raw = values.get("type") == "Binary" and binary.is_asked_raw(interaction, environ, form)
+    if not raw:
+        negotiation.settle(environ, form)
+    call = Call(
         context=context,
         base=address.base_of(environ, config.base_url),
         query=pairs,
         form=form,
-        resource=body.read_resource(environ, config.max_body_bytes) if interaction.body == "resource" else None,
+        resource=_resource(interaction, values, environ, config),
+        patch=read_patch(environ, config.max_body_bytes) if interaction.body == "patch" else None,
         if_match=environ.get("HTTP_IF_MATCH"),
         if_none_match=environ.get("HTTP_IF_NONE_MATCH"),
         if_modified_since=preconditions.parse_http_date(environ.get("HTTP_IF_MODIFIED_SINCE")),
@@ -79,3 +92,5 @@ def _call(interaction: Interaction, values: dict[str, str], environ: dict[str, A
         prefer=preference(environ.get("HTTP_PREFER")),
         **values,
     )
+    call.raw = raw
+    return call

@@ -1,6 +1,6 @@
 """Request bodies: read up to a limit, inflated up to the same limit, parsed exactly.
 
-https://hl7.org/fhir/R4/http.html#mime-type and https://hl7.org/fhir/R4/json.html
+https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/json.html and https://hl7.org/fhir/R4/xml.html
 """
 
 from __future__ import annotations
@@ -12,20 +12,30 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from ..errors import BadRequest, TooLarge, UnsupportedMediaType
-from ..resource import exact
+from ..resource import exact, xml
 from . import negotiation, query
 from .call import Pairs
 
 _GZIP = 16 + zlib.MAX_WBITS
 
 
+def is_sent(environ: dict[str, Any]) -> bool:
+    """Whether the request carries a body at all."""
+    return environ.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ
+
+
 def read_resource(environ: dict[str, Any], limit: int) -> dict[str, Any]:
     """The resource in the body. Raises UnsupportedMediaType, TooLarge (over `limit` bytes) or BadRequest."""
-    negotiation.check_resource_type(environ.get("CONTENT_TYPE"))
+    declared = negotiation.check_resource_type(environ.get("CONTENT_TYPE"))
     data = read_bytes(environ, limit)
     if not data.strip():
-        raise BadRequest("The body is empty: send the resource as JSON.", code="required")
-    return exact.parse(data)
+        raise BadRequest("The body is empty: send the resource as JSON or XML.", code="required")
+    return parse(data, declared)
+
+
+def parse(data: bytes, declared: negotiation.Format) -> dict[str, Any]:
+    """The resource in `data`, in the format it was declared to have. Raises BadRequest."""
+    return xml.parse(data) if declared == "xml" else exact.parse(data)
 
 
 def read_form(environ: dict[str, Any], limit: int) -> Pairs:

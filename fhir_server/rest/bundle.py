@@ -10,15 +10,18 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from ..errors import BadRequest, FhirError, TooLarge
+from .. import patch
+from ..bundle_entries import relative_url
+from ..errors import BadRequest, FhirError, Issue, TooLarge
 from ..repository import EntryResult, HistoryPage, SearchPage
-from . import bundles, query
-from .call import Answer, Call, Service
+from . import bundles, preconditions, query, subset, written
+from .call import Answer, Call, Interaction, Service
 from .errors import unexpected
 from .prefer import Preference
 from .routing import find, perform
 
 MAX_ENTRIES = 10_000
+_WRITES = frozenset(("create", "update", "patch", "delete"))
 
 
 def process_bundle(service: Service, call: Call) -> Answer:
@@ -36,11 +39,11 @@ def process_bundle(service: Service, call: Call) -> Answer:
         # The client has what it sent; it asks with Prefer when it wants all of it back.
         call = replace(call, prefer=Preference("minimal", call.prefer.lenient))
     if kind == "batch":
-        written = [_batch_entry(service, call, entry) for entry in entries]
+        answers = [_batch_entry(service, call, entry) for entry in entries]
     else:
-        results = service.repository.transaction(call.context, bundle, lenient=call.prefer.lenient)
-        written = [_transaction_entry(call, e, result) for e, result in zip(entries, results, strict=True)]
-    return Answer(200, bundles.responses(f"{kind}-response", written))
+        results = service.repository.transaction(call.context, bundle, lenient=call.prefer.lenient, base=call.base)
+        answers = [_transaction_entry(call, e, result) for e, result in zip(entries, results, strict=True)]
+    return Answer(200, bundles.responses(f"{kind}-response", answers))
 
 
 def _entries_of(bundle: dict[str, Any]) -> list[Any]:
@@ -59,18 +62,31 @@ def _entries_of(bundle: dict[str, Any]) -> list[Any]:
 def _batch_entry(service: Service, call: Call, entry: Any) -> bytes:
     """One entry carried out on its own: its failure is its own, and becomes its outcome."""
     try:
-        answer = _perform(service, call, entry)
+        answer, told = _perform(service, call, entry)
     except FhirError as error:
         return bundles.response_entry(call.base, error.status, outcome=bundles.outcome(error.issues))
     except Exception as error:
         failure = unexpected(error)
         return bundles.response_entry(call.base, failure.status, outcome=bundles.outcome(failure.issues))
     return bundles.response_entry(
-        call.base, answer.status, stored=answer.stored, resource=answer.body, located=answer.written
+        call.base,
+        answer.status,
+        stored=answer.stored,
+        resource=b"" if told else answer.body,
+        located=answer.written,
+        outcome=answer.body if told else b"",
     )
 
 
-def _perform(service: Service, call: Call, entry: Any) -> Answer:
+def _condition(request: dict[str, Any], name: str) -> str | None:
+    value = request.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"request.{name} must be a string.", expression=(f"Bundle.entry.request.{name}",))
+    return value
+
+
+def _perform(service: Service, call: Call, entry: Any) -> tuple[Answer, bool]:
+    """The answer of one entry, and whether its body tells what a write did and is no resource of its own."""
     request = entry.get("request") if isinstance(entry, dict) else None
     if not isinstance(request, dict) or not all(isinstance(request.get(key), str) for key in ("method", "url")):
         raise BadRequest(
@@ -90,38 +106,68 @@ def _perform(service: Service, call: Call, entry: Any) -> Answer:
             base=call.base,
             query=pairs,
             form=form,
-            resource=_resource_of(entry) if interaction.body == "resource" else None,
-            if_match=request.get("ifMatch"),
-            if_none_match=request.get("ifNoneMatch"),
+            resource=_resource_for(interaction, entry),
+            patch=patch.from_resource(_resource_of(entry)) if interaction.body == "patch" else None,
+            if_match=_condition(request, "ifMatch"),
+            if_none_match=_condition(request, "ifNoneMatch"),
             if_modified_since=_moment(request.get("ifModifiedSince")),
-            if_none_exist=request.get("ifNoneExist"),
+            if_none_exist=_condition(request, "ifNoneExist"),
             prefer=call.prefer,
             **values,
         ),
     )
     if request["method"] == "HEAD":
         answer.body = b""
-    return answer
+    return answer, call.prefer.returns == "OperationOutcome" and not _WRITES.isdisjoint(interaction.codes)
 
 
 def _transaction_entry(call: Call, entry: dict[str, Any], result: EntryResult) -> bytes:
     stored = result.stored
-    method = entry["request"]["method"]
-    if result.page is not None:
-        return bundles.response_entry(call.base, result.status, resource=_page(call, entry, result.page))
-    if method == "GET":
-        shown = stored.json if stored and stored.json and result.status == 200 else b""
-        return bundles.response_entry(call.base, result.status, stored=stored, resource=shown)
-    shown = b""
+    request = entry["request"]
+    if request["method"] in ("GET", "HEAD"):
+        return _read_entry(call, request, result)
+    shown = told = b""
     if stored and stored.json and call.prefer.returns == "representation":
         shown = stored.json
+    elif call.prefer.returns == "OperationOutcome":
+        told = _told(result)
+    located = request["method"] in ("POST", "PUT", "PATCH")
     return bundles.response_entry(
-        call.base, result.status, stored=stored, resource=shown, located=method in ("POST", "PUT")
+        call.base, result.status, stored=stored, resource=shown, located=located, outcome=told
     )
 
 
-def _page(call: Call, entry: dict[str, Any], page: SearchPage | HistoryPage) -> bytes:
-    path, parameters = _address(call, entry["request"])
+def _read_entry(call: Call, request: dict[str, Any], result: EntryResult) -> bytes:
+    """What a read, vread, search or history in a transaction brought, or 304 when the client has it."""
+    wanted = request["method"] == "GET"
+    if result.page is not None:
+        page = _page(call, request, result.page) if wanted else b""
+        return bundles.response_entry(call.base, result.status, resource=page)
+    stored = result.stored
+    held = replace(
+        call,
+        if_none_match=_condition(request, "ifNoneMatch"),
+        if_modified_since=_moment(request.get("ifModifiedSince")),
+    )
+    if stored is not None and preconditions.is_unchanged(held, stored):
+        return bundles.response_entry(call.base, 304, stored=stored)
+    shown = b""
+    if wanted and stored and stored.json:
+        form = query.split_form(query.parse(_address(call, request)[1]))[1]
+        shown = subset.shown(stored.json, subset.of_bundle(form, stored.type))
+    return bundles.response_entry(call.base, result.status, stored=stored, resource=shown)
+
+
+def _told(result: EntryResult) -> bytes:
+    """The OperationOutcome that tells what an entry did."""
+    if result.stored is not None:
+        return written.outcome(result.stored, result.outcome)
+    text = f"{result.deleted} resources were deleted." if result.deleted else "There was nothing to delete."
+    return bundles.outcome([Issue(text, "informational", "information")])
+
+
+def _page(call: Call, request: dict[str, Any], page: SearchPage | HistoryPage) -> bytes:
+    path, parameters = _address(call, request)
     pairs, form = query.split_form(query.parse(parameters))
     if isinstance(page, SearchPage):
         return bundles.searchset(page, call.base, path, form)
@@ -130,8 +176,15 @@ def _page(call: Call, entry: dict[str, Any], page: SearchPage | HistoryPage) -> 
 
 def _address(call: Call, request: dict[str, Any]) -> tuple[str, str]:
     """The path below the base and the query string of an entry; absolute addresses of this server are taken too."""
-    path, _, parameters = str(request["url"]).partition("?")
-    return path.removeprefix(call.base).strip("/"), parameters
+    path, _, parameters = relative_url(str(request["url"]), (call.base,)).partition("?")
+    return path.strip("/"), parameters
+
+
+def _resource_for(interaction: Interaction, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The resource of an entry, where its interaction takes one; an operation may come without any."""
+    if interaction.body == "operation" and "resource" not in entry:
+        return None
+    return _resource_of(entry) if interaction.body in ("resource", "operation") else None
 
 
 def _resource_of(entry: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from ..errors import Issue, operation_outcome
 from ..repository import HistoryPage, SearchPage, Stored
 from ..resource import exact
-from . import preconditions, query
+from ..resource.summary import Subset
+from . import preconditions, query, subset
 from .call import Pairs
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -23,12 +24,20 @@ def status_line(status: int) -> str:
 
 
 def searchset(page: SearchPage, base: str, path: str, form: Pairs) -> bytes:
-    """The Bundle of one page of a search at `path`; its self link tells what was really searched."""
+    """The Bundle of one page of a search at `path`; its self link tells what was really searched.
+
+    `form` may ask for part of each resource. Raises BadRequest when it asks for what there is not.
+    """
+    asked = subset.of_bundle(form, path)
     address = f"{base}/{path}"
     links = [("self", page.applied), ("next", page.next), ("previous", page.previous)]
     entries = [
         b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}'
-        % (f"{base}/{stored.type}/{stored.id}".encode(), stored.json, mode.encode())
+        % (
+            f"{base}/{stored.type}/{stored.id}".encode(),
+            _shown(stored.json, mode, asked) if asked else stored.json,
+            mode.encode(),
+        )
         for mode, stored in page.entries
         if stored.json is not None
     ]
@@ -40,7 +49,8 @@ def searchset(page: SearchPage, base: str, path: str, form: Pairs) -> bytes:
 def history(page: HistoryPage, base: str, path: str, asked: Pairs, form: Pairs) -> bytes:
     """The Bundle of one page of a history at `path`, newest first, deletions as entries without a resource."""
     links = _links([("self", asked), ("next", page.next)], f"{base}/{path}", form)
-    return _bundle("history", page.total, links, [_version_entry(stored, base) for stored in page.entries])
+    part = subset.of_bundle(form, path)
+    return _bundle("history", page.total, links, [_version_entry(stored, base, part) for stored in page.entries])
 
 
 def responses(kind: str, entries: Iterable[bytes]) -> bytes:
@@ -77,14 +87,18 @@ def outcome(issues: Iterable[Issue]) -> bytes:
     return exact.dump(operation_outcome(issues))
 
 
-def _version_entry(stored: Stored, base: str) -> bytes:
+def _shown(text: bytes, mode: str, asked: Subset) -> bytes:
+    return subset.shown(text, asked) if mode == "match" else subset.shown_beside(text, asked)
+
+
+def _version_entry(stored: Stored, base: str, asked: Subset | None) -> bytes:
     of_type = stored.method == "POST"
     url = stored.type if of_type else f"{stored.type}/{stored.id}"
     created = stored.json is not None and stored.version == 1
     status = 204 if stored.json is None else 201 if created else 200
     return b'{"fullUrl":"%b",%b"request":{"method":"%b","url":"%b"},"response":{"status":"%b",%b}}' % (
         f"{base}/{stored.type}/{stored.id}".encode(),
-        b"" if stored.json is None else b'"resource":%b,' % stored.json,
+        b"" if stored.json is None else b'"resource":%b,' % subset.shown(stored.json, asked),
         stored.method.encode(),
         url.encode(),
         status_line(status).encode(),

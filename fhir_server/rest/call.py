@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..access.context import AccessContext
 from ..config import Config
+from ..patch import Patch
 from ..repository import Repository, Stored
 from .prefer import REPRESENTATION, Preference
 
@@ -35,14 +36,19 @@ class Call:
     type: str = ""
     id: str = ""
     version: str = ""
+    compartment: str = ""
+    operation: str = ""
     query: Pairs = field(default_factory=list)
     form: Pairs = field(default_factory=list)
     resource: dict[str, Any] | None = None
+    patch: Patch | None = None
     if_match: str | None = None
     if_none_match: str | None = None
     if_modified_since: datetime | None = None
     if_none_exist: str | None = None
     prefer: Preference = REPRESENTATION
+    raw: bool = field(default=False, init=False)
+    """Whether the content of a Binary is asked for, and not the resource around it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +62,9 @@ class Answer:
     body: bytes = b""
     stored: Stored | None = None
     written: bool = False
+    media_type: str = ""
+    """What `body` is when it is no FHIR JSON; it then goes out as it is, whatever format was asked for."""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +72,16 @@ class Interaction:
     """A row of the table of interactions: where it is addressed and the function that performs it.
 
     `codes` are the R4 codes it is declared with (https://hl7.org/fhir/R4/valueset-restful-interaction.html). `path` is
-    relative to the base; `<type>`, `<id>` and `<version>` stand for what varies. `body` says what the request carries.
+    relative to the base; `<type>`, `<id>`, `<version>` and `<operation>` stand for what varies. `body` says what the request carries;
+    with "operation" it is a resource or nothing.
     """
 
     codes: tuple[str, ...]
     level: Literal["instance", "type", "system"]
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     perform: Callable[[Service, Call], Answer]
-    body: Literal["resource", "form"] | None = None
+    body: Literal["resource", "form", "operation", "patch"] | None = None
     conditional: bool = False
 
 

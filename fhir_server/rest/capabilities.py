@@ -1,110 +1,193 @@
-"""capabilities: what this server can do, read from the table of interactions and the R4 definitions.
+"""capabilities: what this server can do, read from the tables of interactions, operations and search parameters.
 
-https://hl7.org/fhir/R4/http.html#capabilities and https://hl7.org/fhir/R4/capabilitystatement.html
+https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabilitystatement.html and
+https://hl7.org/fhir/R4/terminologycapabilities.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from .. import __version__
+from ..config import Config
 from ..errors import BadRequest
-from ..r4 import FHIR_VERSION, RESOURCE_TYPES, SearchParameter, search_parameters
+from ..patch import JSON_PATCH, MERGE_PATCH
+from ..r4 import FHIR_VERSION, RESOURCE_TYPES
+from ..repository import COMPARTMENTS
 from ..resource import exact
+from ..search.parameters import Parameter, depending, parameters
 from .call import Answer, Call, Interaction, Service
+from .operations.operation import Level, Operation
+from .operations.registry import OPERATIONS
 
-FORMATS = ("application/fhir+json", "json")
-
-_SEARCHED_TYPES = frozenset({"number", "date", "string", "token", "reference", "quantity", "uri"})
-_SECURITY = (
-    "In open access, which the server takes up on the loopback interface only, nobody has to log in. "
-    "Otherwise every request needs an access token."
+FORMATS = ("application/fhir+json", "json", "application/fhir+xml", "xml")
+PATCH_FORMATS = (JSON_PATCH, MERGE_PATCH, "application/json", *(each for each in FORMATS if "/" in each))
+"""A JSON Patch, a JSON Merge Patch, either of them, and a FHIRPath Patch in a Parameters resource."""
+_OPEN = (
+    "Open access: nobody has to log in, and the server takes requests to local names on the loopback interface only."
 )
+_CLOSED = "Every request but the one for this statement needs an access token."
+_SOFTWARE = {"name": "fhir-server", "version": __version__}
+_PUBLISHED = {"status": "active", "kind": "instance", "software": _SOFTWARE}
 
 
 def show_capabilities(service: Service, call: Call) -> Answer:
-    """The CapabilityStatement. Raises BadRequest for a `mode` other than full and normative."""
-    for mode in (value for name, value in call.query if name == "mode"):
-        if mode not in ("full", "normative"):
-            raise BadRequest("The mode of /metadata can be full or normative.", code="not-supported")
-    return Answer(200, service.capabilities.at(call.base))
+    """The CapabilityStatement, or with mode=terminology the TerminologyCapabilities. Raises BadRequest for other modes."""
+    modes = {value for name, value in call.query if name == "mode"} or {"full"}
+    if modes == {"terminology"}:
+        return Answer(200, service.capabilities.terminology(call.base))
+    if not modes <= {"full", "normative"}:
+        raise BadRequest("The mode of /metadata can be full, normative or terminology, and one of them.", code="value")
+    service.repository.know_parameters()
+    return Answer(200, service.capabilities.at(call.base, service.config))
 
 
-def searchable(resource_type: str) -> Mapping[str, SearchParameter]:
-    """The search parameters of a type that the server indexes: those of a supported type that have an expression."""
-    return {
-        code: parameter
-        for code, parameter in search_parameters(resource_type).items()
-        if parameter.type in _SEARCHED_TYPES and parameter.expressions
-    }
+def searchable(resource_type: str) -> Mapping[str, Parameter]:
+    """The search parameters of a type that the server answers to."""
+    return {code: each for code, each in parameters(resource_type).items() if each.searchable or _is_computed(each)}
+
+
+def _is_computed(parameter: Parameter) -> bool:
+    """Whether search works it out from more than the index entries of one parameter."""
+    return parameter.type == "composite" or parameter.code in ("_text", "_content", "_filter", "near")
+
+
+def operations_at(*levels: Level, resource_type: str = "") -> list[Operation]:
+    """The operations that can be asked for at one of the levels, of a type unless it is the system's."""
+    return [each for each in OPERATIONS if any(each.is_at(level, resource_type) for level in levels)]
 
 
 class Capabilities:
-    """The CapabilityStatement of a table of interactions, built once a process when it is first asked for."""
+    """What the server says of itself: built once a process, when it is first asked for."""
 
     def __init__(self, interactions: Iterable[Interaction]) -> None:
         self._interactions = tuple(interactions)
         self._date = exact.instant(datetime.now(UTC))
 
-    def at(self, base: str) -> bytes:
-        """The statement as JSON, for the service at `base`."""
-        implementation = {"description": "Electronic health records of a population", "url": base}
-        return self._without_address[:-1] + b',"implementation":' + exact.dump(implementation) + b"}"
-
-    @cached_property
-    def _without_address(self) -> bytes:
-        return exact.dump(
+    def at(self, base: str, config: Config) -> bytes:
+        """The CapabilityStatement as JSON, for the service at `base`."""
+        rest = {
+            "mode": "server",
+            "security": {
+                "cors": bool(config.cors_origins),
+                "description": _OPEN if config.access == "open" else _CLOSED,
+            },
+        }
+        facts = exact.dump(
             {
                 "resourceType": "CapabilityStatement",
-                "status": "active",
+                **_PUBLISHED,
                 "date": self._date,
-                "kind": "instance",
-                "software": {"name": "fhir-server", "version": __version__},
+                "implementation": _implementation(base),
                 "fhirVersion": FHIR_VERSION,
                 "format": list(FORMATS),
-                "rest": [
-                    {
-                        "mode": "server",
-                        "security": {"cors": True, "description": _SECURITY},
-                        "resource": self._resources(),
-                        "interaction": self._codes("system"),
-                    }
-                ],
+                **_filled({"patchFormat": list(PATCH_FORMATS) if self._patches else []}),
+            }
+        )
+        return facts[:-1] + b',"rest":[' + exact.dump(rest)[:-1] + b"," + _abilities(self._interactions)[1:] + b"]}"
+
+    @property
+    def _patches(self) -> bool:
+        return any("patch" in row.codes for row in self._interactions)
+
+    def terminology(self, base: str) -> bytes:
+        """The TerminologyCapabilities as JSON, for the service at `base`."""
+        offered = {each.name for each in OPERATIONS}
+        abilities: dict[str, Any] = {
+            "expansion": {"hierarchical": False, "paging": True, "textFilter": "Case and diacritics do not matter."},
+            "codeSearch": "explicit",
+            "validateCode": {"translations": False},
+            "translation": {"needsMap": True},
+        }
+        needs = {"expansion": "expand", "validateCode": "validate-code", "translation": "translate"}
+        return exact.dump(
+            {
+                "resourceType": "TerminologyCapabilities",
+                **_PUBLISHED,
+                "date": self._date,
+                "implementation": _implementation(base),
+                **{name: told for name, told in abilities.items() if needs.get(name, "expand") in offered},
             }
         )
 
-    def _codes(self, *levels: str) -> list[dict[str, str]]:
-        rows = (row for row in self._interactions if row.level in levels and not row.conditional)
-        codes = dict.fromkeys(code for row in rows for code in row.codes)
-        return [{"code": code} for code in codes if code != "capabilities"]
 
-    def _resources(self) -> list[dict[str, Any]]:
-        conditional = {code for row in self._interactions if row.conditional for code in row.codes}
-        interactions = self._codes("instance", "type")
-        codes = {row["code"] for row in interactions}
-        shared = {
-            "interaction": interactions,
-            "versioning": "versioned-update",
-            "readHistory": "vread" in codes,
-            "updateCreate": "update" in codes,
-            "conditionalCreate": "create" in codes,
-            "conditionalRead": "full-support",
-            "conditionalUpdate": "update" in conditional,
-            "conditionalDelete": "single" if "delete" in conditional else "not-supported",
+Interactions = tuple[Interaction, ...]
+
+
+@cache
+def _abilities(interactions: Interactions) -> bytes:
+    """What does not depend on where the server is and who asks: the costly part, 0.8 MB made in 95 ms."""
+    system: dict[str, Any] = {
+        "resource": _resources(interactions),
+        "interaction": _codes(interactions, "system"),
+        "searchParam": _searched_everywhere(interactions),
+        "operation": _named(operations_at("system")),
+        "compartment": _compartments(interactions),
+    }
+    return exact.dump(_filled(system))
+
+
+depending.append(_abilities.cache_clear)  # a server's own search parameters come and go
+
+
+def _searched_everywhere(interactions: Interactions) -> list[dict[str, str]]:
+    """The parameters of a search through all types, when there is one: those every type has, `_type` and `_list`."""
+    if not any("search-system" in row.codes for row in interactions):
+        return []
+    shared = [searchable(name) for name in RESOURCE_TYPES]
+    everywhere = [each for code, each in shared[0].items() if all(code in others for others in shared)]
+    return [*_declared(everywhere), {"name": "_type", "type": "special"}, {"name": "_list", "type": "special"}]
+
+
+def _compartments(interactions: Interactions) -> list[str]:
+    if not any("<compartment>" in row.path for row in interactions):
+        return []
+    return [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS]
+
+
+def _codes(interactions: Interactions, *levels: str) -> list[dict[str, str]]:
+    rows = (row for row in interactions if row.level in levels and not row.conditional)
+    codes = dict.fromkeys(code for row in rows for code in row.codes)
+    return [{"code": code} for code in codes if code != "capabilities"]
+
+
+def _resources(interactions: Interactions) -> list[dict[str, Any]]:
+    conditional = {code for row in interactions if row.conditional for code in row.codes}
+    of_each_type = _codes(interactions, "instance", "type")
+    codes = {row["code"] for row in of_each_type}
+    shared = {
+        "interaction": of_each_type,
+        "versioning": "versioned-update",
+        "readHistory": "vread" in codes,
+        "updateCreate": "update" in codes,
+        "conditionalCreate": "create" in codes,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": "update" in conditional,
+        "conditionalDelete": "multiple" if "delete" in conditional else "not-supported",
+        "referencePolicy": ["literal", "logical"],
+    }
+    including = _includes()
+    return [
+        {
+            "type": name,
+            "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+            **shared,
+            **_search(name, including),
+            **_filled({"operation": _named(operations_at("type", "instance", resource_type=name))}),
         }
-        including = _includes()
-        return [
-            {
-                "type": name,
-                "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
-                **shared,
-                **_search(name, including),
-            }
-            for name in RESOURCE_TYPES
-        ]
+        for name in RESOURCE_TYPES
+    ]
+
+
+def _implementation(base: str) -> dict[str, str]:
+    return {"description": "Electronic health records of a population", "url": base}
+
+
+def _named(operations: Iterable[Operation]) -> list[dict[str, str]]:
+    return [{"name": each.name, "definition": each.definition} for each in operations]
 
 
 def _includes() -> dict[str, list[str]]:
@@ -113,21 +196,28 @@ def _includes() -> dict[str, list[str]]:
     for name in RESOURCE_TYPES:
         for code, parameter in searchable(name).items():
             if parameter.type == "reference":
-                for target in parameter.target:
+                for target in parameter.targets:
                     if target in including:
                         including[target].append(f"{name}:{code}")
     return including
 
 
 def _search(name: str, including: Mapping[str, list[str]]) -> dict[str, Any]:
-    parameters = searchable(name)
-    references = [f"{name}:{code}" for code, parameter in parameters.items() if parameter.type == "reference"]
-    declared = {
-        "searchInclude": references,
-        "searchRevInclude": including[name],
-        "searchParam": [
-            {"name": code, "definition": parameter.url, "type": parameter.type}
-            for code, parameter in parameters.items()
-        ],
-    }
-    return {key: value for key, value in declared.items() if value}  # FHIR JSON has no empty arrays
+    found = searchable(name)
+    references = [f"{name}:{code}" for code, each in found.items() if each.type == "reference"]
+    return _filled(
+        {
+            "searchInclude": ["*"] * bool(references) + references,
+            "searchRevInclude": including[name],
+            "searchParam": [{"name": code, "definition": each.url, "type": each.type} for code, each in found.items()],
+        }
+    )
+
+
+def _declared(several: Iterable[Parameter]) -> list[dict[str, str]]:
+    return [{"name": each.code, "definition": each.url, "type": each.type} for each in several]
+
+
+def _filled(lists: dict[str, Any]) -> dict[str, Any]:
+    """Without the empty ones: FHIR JSON has no empty arrays."""
+    return {key: value for key, value in lists.items() if value}

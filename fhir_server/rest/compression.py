@@ -15,9 +15,12 @@ SMALLEST = 1024
 _LEVEL = 1
 
 
-def compress(body: bytes, accept_encoding: str | None) -> bytes | None:
-    """`body` gzipped, or None when it is short or the client does not take gzip."""
-    if accept_encoding and len(body) > SMALLEST and _takes_gzip(accept_encoding):
+_TEXTUAL = ("text/", "application/fhir+", "application/json", "application/xml")
+
+
+def compress(body: bytes, accept_encoding: str | None, content_type: str) -> bytes | None:
+    """`body` gzipped, or None when it is short or no text, or the client does not take gzip."""
+    if accept_encoding and len(body) > SMALLEST and content_type.startswith(_TEXTUAL) and _takes_gzip(accept_encoding):
         return gzip.compress(body, _LEVEL, mtime=0)
     return None
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+# X-Medplum comes with every request of @medplum/core, and X-Requested-With with those of many older clients.
 ALLOWED_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, "
-    "If-None-Match, Prefer, X-Request-Id"
+    "If-None-Match, Prefer, X-Medplum, X-Request-Id, X-Requested-With, X-Security-Context"
 )
-EXPOSED_HEADERS = "Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id"
+EXPOSED_HEADERS = "Content-Disposition, Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id, X-Security-Context"
 
 _ONE_DAY = "86400"
 

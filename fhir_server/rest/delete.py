@@ -5,9 +5,9 @@ https://hl7.org/fhir/R4/http.html#delete
 
 from __future__ import annotations
 
-from ..errors import BadRequest, Issue, PreconditionFailed
-from ..repository import WriteResult
-from . import bundles, preconditions, written
+from ..errors import BadRequest, Issue
+from ..repository import MAX_DELETED, WriteResult
+from . import bundles, preconditions, query, written
 from .call import Answer, Call, Service
 
 # https://hl7.org/fhir/R4/search.html#2.21.1.4: they shape the result and select nothing.
@@ -34,26 +34,39 @@ def delete(service: Service, call: Call) -> Answer:
 
 
 def delete_conditional(service: Service, call: Call) -> Answer:
-    """Delete the one resource that matches the query. Raises PreconditionFailed for several matches."""
+    """Delete every resource that matches the query, in one transaction.
+
+    With more than MAX_DELETED matches, or than _count allows, none is deleted. Raises PreconditionFailed.
+    """
     criteria = [pair for pair in call.query if pair[0].partition(":")[0] not in _RESULT_PARAMETERS]
-    page = service.repository.search(call.context, call.type, [*criteria, ("_count", "2")])
-    # What was really searched decides: criteria that were ignored would leave every resource of the type to match.
-    if all(name.partition(":")[0] in _RESULT_PARAMETERS for name, _ in page.applied):
+    if not criteria:
         raise BadRequest(
             f"Name the resource to delete: DELETE {call.type}/<id>, or DELETE {call.type}?<search criteria>.",
             code="required",
         )
-    found = [stored for mode, stored in page.entries if mode == "match"]
-    if len(found) > 1:
-        raise PreconditionFailed(
-            f"Several {call.type} resources match these criteria and one can be deleted: make them more specific.",
-            code="multiple-matches",
-        )
-    if not found:
-        return _answer(call, None)
-    # The version found is the one deleted: one that was changed meanwhile may match no longer, and is refused (412).
-    stored = found[0]
-    return _answer(call, service.repository.delete(call.context, call.type, stored.id, if_match=stored.version))
+    results = service.repository.delete_conditional(
+        call.context,
+        call.type,
+        query.encode(criteria),
+        bound=_bound(call),
+        if_match=preconditions.version_to_match(call.if_match),
+    )
+    if len(results) > 1:
+        if call.prefer.returns != "OperationOutcome":
+            return Answer(204)
+        text = f"{len(results)} {call.type} resources were deleted."
+        return Answer(200, bundles.outcome([Issue(text, "informational", "information")]))
+    return _answer(call, results[0] if results else None)
+
+
+def _bound(call: Call) -> int:
+    """How many matches may be deleted: _count, where the client gives it."""
+    for name, value in call.query:
+        if name == "_count":
+            if not value.isascii() or not value.isdigit() or not int(value[:9]):
+                raise BadRequest(f"_count of a delete is the number of matches it may delete, 1 to {MAX_DELETED}.")
+            return min(int(value[:9]), MAX_DELETED)
+    return MAX_DELETED
 
 
 def _answer(call: Call, result: WriteResult | None) -> Answer:

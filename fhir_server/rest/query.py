@@ -8,11 +8,12 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, quote, urlencode
 
 from ..errors import BadRequest
+from ..resource.summary import CUTTING
 from .call import Pairs
 
 MAX_PARAMETERS = 1000
 
-_FORM_PARAMETERS = ("_format", "_pretty")
+_FORM_PARAMETERS = ("_format", "_pretty", "_elements")
 
 
 def parse(text: str) -> Pairs:
@@ -30,11 +31,16 @@ def parse(text: str) -> Pairs:
 
 
 def split_form(pairs: Pairs) -> tuple[Pairs, Pairs]:
-    """The parameters that say what is asked, and those (`_format`, `_pretty`) that say how to write the answer."""
-    form = [pair for pair in pairs if pair[0] in _FORM_PARAMETERS]
+    """The parameters that say what is asked, and those that say how to write the answer and how much of each resource."""
+    form = [pair for pair in pairs if _is_form(pair)]
     if not form:
         return pairs, form
-    return [pair for pair in pairs if pair[0] not in _FORM_PARAMETERS], form
+    return [pair for pair in pairs if not _is_form(pair)], form
+
+
+def _is_form(pair: tuple[str, str]) -> bool:
+    """_summary is one of them as long as it leaves the resources in: with `count` it asks something else."""
+    return pair[0] in _FORM_PARAMETERS or (pair[0] == "_summary" and (pair[1] in CUTTING or pair[1] == "false"))
 
 
 def encode(pairs: Pairs) -> str:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#read
 from __future__ import annotations
 
 from ..repository import Stored
-from . import preconditions
+from . import binary, preconditions, subset
 from .call import Answer, Call, Service
 
 
@@ -16,7 +16,10 @@ def read(service: Service, call: Call) -> Answer:
 
 
 def show(call: Call, stored: Stored) -> Answer:
-    """The answer that shows one stored version, unless the client has it already."""
+    """The answer that shows one stored version, unless the client has it already. Raises BadRequest."""
+    asked = subset.of_read(call)
     if preconditions.is_unchanged(call, stored):
         return Answer(304, stored=stored)
-    return Answer(200, stored.json or b"", stored)
+    if call.raw:
+        return binary.content(stored)
+    return Answer(200, subset.shown(stored.json or b"", asked), stored)

@@ -14,9 +14,9 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from ..config import Config
-from . import compression, cors, preconditions
+from ..errors import NotAcceptable
+from . import compression, cors, negotiation, preconditions, presentation
 from .call import Answer
-from .negotiation import FHIR_JSON
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REQUEST_ID_KEY = "fhir_server.request_id"
@@ -27,7 +27,7 @@ _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Vary", "Accept, Accept-Encoding, Origin"),
 )
-_JSON = ("Content-Type", FHIR_JSON)
+_CONTENT_TYPES = {form: f"{kind}; charset=utf-8" for form, kind in negotiation.FHIR_TYPES.items()}
 
 
 class FhirResponse(Response):
@@ -64,17 +64,41 @@ def answer_response(answer: Answer, environ: dict[str, Any], base: str, config: 
                 headers.append(("Location", location))
             if answer.body:
                 headers.append(("Content-Location", location))
+    headers += answer.headers
+    if answer.media_type:
+        return _send(answer.status, answer.body, answer.media_type, headers, environ, config)
     return respond(answer.status, answer.body, headers, environ, config)
 
 
 def respond(
     status: int, body: bytes, headers: Sequence[tuple[str, str]], environ: dict[str, Any], config: Config
 ) -> Response:
-    """A response with `headers` and those every FHIR response carries; `body` is FHIR JSON, gzipped when taken."""
+    """A response with `headers` and those every FHIR response carries; `body` is FHIR JSON and is sent as it or as XML."""
+    wanted = negotiation.presentation(environ)
+    if body and wanted is not negotiation.PLAIN:
+        try:
+            body = presentation.present(body, wanted)
+        except NotAcceptable:
+            # What was done or refused must be told even if it cannot be told in XML.
+            if status < 400 and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+                raise
+            wanted = negotiation.PLAIN
+    return _send(status, body, _CONTENT_TYPES[wanted.format], headers, environ, config)
+
+
+def _send(
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Sequence[tuple[str, str]],
+    environ: dict[str, Any],
+    config: Config,
+) -> Response:
+    """The response as it goes out: gzipped when the client takes it."""
     every = [*headers, *_ALWAYS, ("X-Request-Id", request_id(environ))]
     if body:
-        every.append(_JSON)
-        compressed = compression.compress(body, environ.get("HTTP_ACCEPT_ENCODING"))
+        every.append(("Content-Type", content_type))
+        compressed = compression.compress(body, environ.get("HTTP_ACCEPT_ENCODING"), content_type)
         if compressed is not None:
             every.append(("Content-Encoding", "gzip"))
             body = compressed

@@ -34,7 +34,7 @@ def find(
     """
     allowed: set[str] = set()
     # A path with more fixed parts is the better match: `Patient/_history` is a history and not the read of an id.
-    for interaction in sorted(interactions, key=lambda row: row.path.count("<")):
+    for interaction in sorted(interactions, key=lambda row: row.path.count("<") - row.path.count("$<")):
         values = _match(interaction.path.split("/") if interaction.path else [], segments)
         if values is not None:
             if interaction.method == method:
@@ -64,8 +64,9 @@ def _match(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | 
         return None
     values = {}
     for expected, segment in zip(pattern, segments, strict=True):
-        if expected.startswith("<"):
-            values[expected.strip("<>")] = segment
+        fixed, varies, name = expected.partition("<")
+        if varies and segment.startswith(fixed):
+            values[name.rstrip(">")] = segment[len(fixed) :]
         elif expected != segment:
             return None
     return values

@@ -18,10 +18,15 @@ def update(service: Service, call: Call) -> Answer:
             "The resource must carry the id of its address: set the element 'id' to the id in the URL.",
             expression=(f"{call.type}.id",),
         )
-    if_match = preconditions.version_to_match(call.if_match)
-    return written.answer(
-        call, service.repository.update(call.context, call.type, call.id, resource, if_match=if_match)
+    result = service.repository.update(
+        call.context,
+        call.type,
+        call.id,
+        resource,
+        if_match=preconditions.version_to_match(call.if_match),
+        only_new=_only_new(call),
     )
+    return written.answer(call, result)
 
 
 def update_conditional(service: Service, call: Call) -> Answer:
@@ -36,5 +41,17 @@ def update_conditional(service: Service, call: Call) -> Answer:
         written.body_of(call),
         query.encode(call.query),
         if_match=preconditions.version_to_match(call.if_match),
+        only_new=_only_new(call),
     )
     return written.answer(call, result)
+
+
+def _only_new(call: Call) -> bool:
+    """Whether the update may create and not replace (If-None-Match: *). Raises BadRequest for any other value."""
+    if call.if_none_match not in (None, "*"):
+        raise BadRequest(
+            "If-None-Match of an update can be * alone, which creates and replaces nothing; "
+            "use If-Match to replace one version.",
+            code="value",
+        )
+    return call.if_none_match == "*"

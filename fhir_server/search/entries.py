@@ -14,12 +14,14 @@ from typing import Any
 
 from ..resource.exact import Resource
 from .fold import fold, last_word_first
-from .intervals import DATE_WIDTHS, NUMBER_WIDTHS, Interval, date_interval, envelope, period_interval
-from .parameters import DOCUMENT_FIELDS, Parameter, main_sort, newest_of, parameters, range_field, token_key
+from .intervals import DATE_WIDTHS, FOREVER, NUMBER_WIDTHS, Interval, date_interval, envelope, period_interval
+from .parameters import DOCUMENT_FIELDS, Parameter, depending, main_sort, newest_of, parameters, range_field, token_key
 from .sources import First, Key, Route, Source, Step, Where
 
 MAX_STRING = 200  # letters of a string that are indexed; a longer search string is refused
 MAX_WORDS = 12  # words of a string at which a match may begin
+
+UNDATED = -2 * FOREVER  # the sort key of a record without a date: before all others
 
 _VERSION = re.compile(r"/_history/[^/]+$")
 _CHUNKS = re.compile(r"\s*[,;|]\s*|\s+-\s+")
@@ -179,7 +181,12 @@ def _token_emit(key: str, datatype: str) -> Emit | None:
 
 
 def _reference_emit(key: str, datatype: str) -> Emit | None:
+    identifier_key = key[:-1] + ".identifier|"
+
     def reference(value: Any, entries: Entries, base_url: str) -> None:
+        identifier = value.get("identifier")
+        if identifier and "value" in identifier:
+            entries.tokens[identifier_key + identifier["value"]] = None
         text = value.get("reference")
         if text and not text.startswith("#"):
             entries.tokens[key + local_reference(text, base_url)] = None
@@ -329,9 +336,8 @@ def document_fields(resource_type: str, resource: Resource, base_url: str = "") 
         fields["r"] = {name: _range_document(found, name in many) for name, found in entries.ranges.items()}
     order = main_sort(resource_type)
     if order is not None:
-        key = _sort_key(order, resource, entries)
-        if key is not None:
-            fields["s"] = key
+        # Never absent: MongoDB 6.0 loses its place when it merges scans of an index that holds nulls.
+        fields["s"] = _sort_key(order, resource, entries)
     return fields
 
 
@@ -359,10 +365,13 @@ def _range_document(found: list[dict[str, Any]], many: bool) -> dict[str, Any]:
 def _sort_key(order: Parameter, resource: Resource, entries: Entries) -> Any:
     if order.type == "date":
         found = entries.ranges.get(range_field(order.sources[0])[2:])
-        return min(each["low"] for each in found) if found else None
+        return min((each["low"] for each in found or ()), default=UNDATED)
     name = resource.get("name")
     first = name[0] if isinstance(name, list) and name else name
     if isinstance(first, dict):
         text = first.get("text") or " ".join([first.get("family", ""), *first.get("given", ())])
-        return last_word_first(text) or None
-    return fold(first)[:MAX_STRING] if isinstance(first, str) else None
+        return last_word_first(text)
+    return fold(first)[:MAX_STRING] if isinstance(first, str) else ""
+
+
+depending += [_tree.cache_clear, _many_fields.cache_clear]

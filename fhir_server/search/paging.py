@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from ..errors import BadRequest
 from .intervals import milliseconds
 
 Filter = dict[str, Any]
+MAX_PAGES_BACK = 20  # pages that a chain of previous links leads back
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -54,7 +56,7 @@ def decode_cursor(cursor: str, length: int) -> list[Any]:
             raise ValueError("another search")
         return [_value(value) for value in values]
     except (ValueError, TypeError, KeyError, OverflowError, binascii.Error, msgspec.DecodeError):
-        raise BadRequest("The paging link is not one this server made for this search; start again.") from None
+        raise _foreign() from None
 
 
 def _value(value: Any) -> Any:
@@ -63,6 +65,54 @@ def _value(value: Any) -> Any:
     if not isinstance(value, _SCALARS):
         raise ValueError("not a position")
     return value
+
+
+def check_position(values: list[Any], length: int) -> None:
+    """Raises BadRequest when a position is one in another order."""
+    if len(values) != length:
+        raise _foreign()
+
+
+def _foreign() -> BadRequest:
+    return BadRequest("The paging link is not one this server made for this search; start again.")
+
+
+class Cursors:
+    """The tokens in paging links: the positions behind which this page and those before it begin, signed.
+
+    A token is good for the search and the caller it was made for. `secret` is the same in every process of a server.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def sign(self, context: str, positions: list[list[Any]]) -> str:
+        """The token for a page that begins behind the last position."""
+        kept = positions[-MAX_PAGES_BACK:]
+        text = msgspec.json.encode([[_plain(value) for value in position] for position in kept])
+        return f"{_base64(text)}.{_base64(self._signature(context, text))}"
+
+    def verify(self, context: str, token: str) -> list[list[Any]]:
+        """The positions in a token. Raises BadRequest for one that was not made here, for this search and caller."""
+        text, _, signature = token.partition(".")
+        try:
+            content = _unbase64(text)
+            if not hmac.compare_digest(self._signature(context, content), _unbase64(signature)):
+                raise _foreign()
+            return [[_value(value) for value in position] for position in msgspec.json.decode(content)]
+        except (ValueError, TypeError, KeyError, OverflowError, binascii.Error, msgspec.DecodeError):
+            raise _foreign() from None
+
+    def _signature(self, context: str, text: bytes) -> bytes:
+        return hmac.digest(self._secret, context.encode() + b"\0" + text, "sha256")[:16]
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _unbase64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def behind(keys: list[SortKey], values: list[Any]) -> Filter:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from .. import r4
-from .sources import Source, UnsupportedExpressionError, compile_expression
+from .sources import Source, UnsupportedExpressionError, compile_expression, split_top
 
 RANGE_TYPES = ("date", "number", "quantity")
 TOKEN_TYPES = ("token", "reference", "uri")
@@ -47,11 +48,13 @@ class Parameter:
     url: str
     sources: tuple[Source, ...]
     targets: tuple[str, ...]
+    ready: bool = True
+    """False while the records that are there already are being indexed for it."""
 
     @property
     def searchable(self) -> bool:
         """Whether this server indexes it."""
-        return bool(self.sources) or self.code in DOCUMENT_FIELDS
+        return self.ready and (bool(self.sources) or self.code in DOCUMENT_FIELDS)
 
 
 def token_key(source: Source, parameter_type: str) -> str:
@@ -66,10 +69,55 @@ def range_field(source: Source) -> str:
 
 @cache
 def parameters(resource_type: str) -> Mapping[str, Parameter]:
-    """`code -> Parameter` of a resource type. KeyError if there is no such type."""
+    """`code -> Parameter` of a resource type, added ones included. KeyError if there is no such type."""
+    return MappingProxyType({**_added.get(resource_type, {}), **standard_parameters(resource_type)})
+
+
+@cache
+def standard_parameters(resource_type: str) -> Mapping[str, Parameter]:
+    """Those of R4."""
     return MappingProxyType(
         {code: _parameter(resource_type, found) for code, found in r4.search_parameters(resource_type).items()}
     )
+
+
+_added: Mapping[str, Mapping[str, Parameter]] = {}
+depending: list[Callable[[], None]] = []
+"""What forgets what it made of the parameters when they change."""
+
+
+def install(added: Mapping[str, Mapping[str, Parameter]]) -> None:
+    """Let a server's own search parameters (type -> code -> Parameter) join those of R4 in this process."""
+    global _added
+    _added = added
+    for forget in (parameters.cache_clear, *depending):
+        forget()
+
+
+def added_parameter(definition: Mapping[str, Any], ready: bool) -> dict[str, Parameter]:
+    """`type -> Parameter` of a SearchParameter resource. Raises UnsupportedExpressionError with the reason.
+
+    https://hl7.org/fhir/R4/searchparameter.html
+    """
+    code, kind = definition["code"], definition["type"]
+    if kind not in (*RANGE_TYPES, *TOKEN_TYPES, "string"):
+        raise UnsupportedExpressionError(f"a parameter of type {kind} cannot be added")
+    made = {}
+    for base in definition["base"]:
+        if base not in r4.RESOURCE_TYPES:
+            raise UnsupportedExpressionError(f"'{base}' is no concrete resource type")
+        if code in standard_parameters(base):
+            raise UnsupportedExpressionError(f"{base} has a parameter '{code}' of R4")
+        parts = [part.strip() for part in split_top(definition.get("expression", ""), "|")]
+        own = [part for part in parts if part.lstrip("(").startswith(f"{base}.")]
+        try:
+            sources = _indexed(compile_expression(base, " | ".join(own)), INDEXED_TYPES[kind]) if own else ()
+        except KeyError as error:
+            raise UnsupportedExpressionError(f"{base} has no element {error}") from error
+        if not sources:
+            raise UnsupportedExpressionError(f"its expression reads nothing of {base} that can be indexed")
+        made[base] = Parameter(code, kind, definition["url"], sources, tuple(definition.get("target", ())), ready)
+    return made
 
 
 def _parameter(resource_type: str, found: r4.SearchParameter) -> Parameter:
@@ -96,7 +144,7 @@ def _indexed(sources: tuple[Source, ...], datatypes: frozenset[str]) -> tuple[So
 @cache
 def main_sort(resource_type: str) -> Parameter | None:
     """The parameter whose order is kept in the field `s` of every record of a type: its date, or its name."""
-    known = parameters(resource_type)
+    known = standard_parameters(resource_type)
     for code in _MAIN_SORT:
         found = known.get(code)
         if found and len(found.sources) == 1 and found.type in ("date", "string"):
@@ -113,7 +161,7 @@ def newest_of(resource_type: str) -> tuple[str, ...]:
     order = main_sort(resource_type)
     if order is None or order.type != "date":
         return ()
-    known = parameters(resource_type)
+    known = standard_parameters(resource_type)
     return tuple(
         sorted(
             {

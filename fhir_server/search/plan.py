@@ -7,14 +7,15 @@ by logical id where codes or references are asked for, by date where only dates 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
+from .clauses import UNINDEXED, Clause
 from .conditions import LAST, Filter, Reading, all_of, conditions, exactly, folded_prefix, is_range, low_limits
-from .paging import SortKey, behind, decode_cursor
+from .paging import SortKey, behind, check_position
 from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
-from .query import Clause, Query
+from .query import Query
 
 BY_ID = SortKey("_id")
 
@@ -39,22 +40,31 @@ class Plan:
     """Sort field -> beginnings of the tokens whose smallest it is, for orders that no index keeps."""
 
 
-def plan(query: Query, *, base_url: str, now: datetime, owner: str | None = None) -> Plan:
-    """How to carry out the query. `owner` narrows it to one patient's records before anything else happens."""
-    reading = Reading(base_url, now)
-    driver = None if owner is not None or query.sort else _word_driver(query.clauses)
-    whole = _narrowed(conditions(query.clauses, reading), owner)
+def plan(
+    query: Query,
+    reading: Reading,
+    *,
+    owner: str | None = None,
+    extra: Sequence[Filter] = (),
+    position: list[Any] | None = None,
+) -> Plan:
+    """How to carry out the query. `owner` narrows it to one patient's records before anything else happens, `extra`
+    is what the filters beside the simple ones ask; the page begins behind `position`."""
+    driver = None if owner is not None or query.sort or extra else _word_driver(query.clauses)
+    whole = _narrowed([*extra, *conditions(query.clauses, reading)], owner)
     if driver is not None:
-        return _word_plan(query, driver, whole, reading)
+        return _word_plan(query, driver, whole, reading, position)
     keys, computed = _order(query)
     if keys[0].field == "s":
         whole = _in_date_order(_dated(query, whole, reading), newest_of(query.resource_type))
     made = Plan(whole, keys, computed=computed)
-    if query.cursor:
-        values = decode_cursor(query.cursor, len(keys))
-        edge = _edge(keys[0], values[0])
-        started = whole if edge is None else _narrowed(conditions(query.clauses, replace(reading, edges=edge)), owner)
-        made.start = all_of([behind(keys, values), *([] if edge is None else [started])])
+    if position is not None:
+        check_position(position, len(keys))
+        edge = _edge(keys[0], position[0])
+        made.start = behind(keys, position)
+        if edge is not None:
+            edged = conditions(query.clauses, replace(reading, edges=edge))
+            made.start = all_of([made.start, _narrowed(edged, None)])
     return made
 
 
@@ -82,13 +92,13 @@ def _dated(query: Query, whole: Filter, reading: Reading) -> Filter:
     return all_of([{"s": bounds}, whole]) if bounds else whole
 
 
-def _word_plan(query: Query, driver: Clause, whole: Filter, reading: Reading) -> Plan:
+def _word_plan(query: Query, driver: Clause, whole: Filter, reading: Reading, position: list[Any] | None) -> Plan:
     others = [each for each in query.clauses if each is not driver]
     rest = [*conditions(others, reading), *([exactly(driver)] if driver.modifier == "exact" else [])]
     made = Plan(whole, [SortKey("x"), BY_ID], words=_words(driver), rest=_narrowed(rest, None))
-    if query.cursor:
-        token, logical_id = decode_cursor(query.cursor, 2)
-        made.word_start = (str(token), str(logical_id))
+    if position is not None:
+        check_position(position, 2)
+        made.word_start = (str(position[0]), str(position[1]))
     return made
 
 
@@ -116,7 +126,7 @@ def _word_driver(clauses: list[Clause]) -> Clause | None:
     """The clause whose tokens are read in order when beginnings of strings are asked for and nothing else that an
     index could serve better; the longest, since it has the fewest matches."""
     strings = [clause for clause in clauses if clause.parameter.type == "string"]
-    if any(clause.modifier not in ("not", "missing") for clause in clauses if clause not in strings):
+    if any(clause.modifier not in UNINDEXED for clause in clauses if clause not in strings):
         return None
     drivers = [clause for clause in strings if clause.modifier in ("", "exact")]
     return max(drivers, key=lambda clause: min(len(value) for value in clause.values), default=None)
@@ -154,7 +164,7 @@ def _order(query: Query) -> tuple[list[SortKey], dict[str, tuple[str, ...]]]:
 def _implied_order(query: Query) -> list[SortKey]:
     """The order without _sort: the one an index gives for the filters at hand; [] is by logical id."""
     ranged = next((clause.parameter for clause in query.clauses if is_range(clause)), None)
-    others = [clause for clause in query.clauses if not is_range(clause) and not clause.modifier]
+    others = [clause for clause in query.clauses if not is_range(clause) and clause.modifier not in UNINDEXED]
     served = [clause for clause in others if clause.parameter.type != "string"]
     if ranged is None:
         instants = [clause for clause in served if clause.parameter.code == "_lastUpdated"]
@@ -194,13 +204,15 @@ def indexes(resource_type: str) -> list[tuple[list[tuple[str, int]], dict[str, A
         found.append(([("s", 1), ("_id", 1)], {}))
         if order.type == "date":
             found.append(([("k", 1), ("s", 1), ("_id", 1)], {}))
-    ranged = {
-        range_field(source)
-        for parameter in parameters(resource_type).values()
-        if parameter.type in RANGE_TYPES
-        for source in parameter.sources
-    }
+    kept = parameters(resource_type).values()
+    ranged = {range_field(source) for each in kept if each.type in RANGE_TYPES for source in each.sources}
+    # Kilograms stand among centimetres and beats a minute: an amount in a unit is sought among its own.
+    united = {range_field(s) for each in kept if each.type == "quantity" for s in each.sources if not s.many}
     for name in sorted(ranged):
         keys = [(f"{name}.width", 1), (f"{name}.low", 1), ("_id", 1)]
-        found.append((keys, {"partialFilterExpression": {f"{name}.low": {"$exists": True}}}))
+        present = {"partialFilterExpression": {f"{name}.low": {"$exists": True}}}
+        found.append((keys, present))
+    for name in sorted(united):
+        keys = [(f"{name}.code", 1), (f"{name}.width", 1), (f"{name}.low", 1), ("_id", 1)]
+        found.append((keys, {"partialFilterExpression": {f"{name}.code": {"$exists": True}}}))
     return found

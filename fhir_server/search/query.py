@@ -6,53 +6,37 @@ handling: a filter that is dropped in silence gives a wrong list of patients.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .. import r4
 from ..errors import BadRequest, Issue
+from .clauses import TYPES, AnyClause, Clause, NotUnderstoodError, parse_clause, reference_targets
+from .filter_expression import parse_filter
 from .parameters import Parameter, parameters
 
-MAX_VALUES = 500  # alternatives in one parameter
 MAX_PARAMETERS = 100
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
 
-MODIFIERS = {
-    "string": frozenset({"exact", "contains", "missing"}),
-    "token": frozenset({"not", "missing"}),
-    "reference": frozenset({"missing"}),  # and the name of a target type
-    "uri": frozenset({"missing"}),
-    "date": frozenset({"missing"}),
-    "number": frozenset({"missing"}),
-    "quantity": frozenset({"missing"}),
-}
-
 # Parameters with an underscore that select resources: they are never passed over in silence.
 _FILTERS = frozenset({"_text", "_content", "_list", "_has", "_filter", "_query", "_type"})
+_INCLUDES = frozenset(
+    {f"{name}{modifier}" for name in ("_include", "_revinclude") for modifier in ("", ":iterate", ":recurse")}
+)
 # Read by the HTTP layer, not by search.
-_PRESENTATION = frozenset({"_format", "_pretty"})
+_PRESENTATION = frozenset({"_format", "_pretty", "_elements"})
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """One parameter of the query; any of `values` may match. `values` keep their escapes."""
-
-    parameter: Parameter
-    modifier: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Include:
-    """`source:code[:target]` of _include or _revinclude."""
+    """`source:code[:target]` of _include or _revinclude; `iterate`: follow what was included as well."""
 
     source: str
     parameter: Parameter
     target: str
+    iterate: bool = False
 
 
 @dataclass(slots=True)
@@ -61,6 +45,8 @@ class Query:
 
     resource_type: str
     clauses: list[Clause] = field(default_factory=list)
+    others: list[AnyClause] = field(default_factory=list)
+    """The filters that are more than one comparison: chains, composites, words..."""
     sort: list[tuple[str, bool]] = field(default_factory=list)
     """(parameter code, descending)"""
     count: int = DEFAULT_COUNT
@@ -89,8 +75,12 @@ def parse_query(
     for name, value in several:
         if name in _PRESENTATION:
             continue
+        if "\0" in value:
+            raise BadRequest(
+                f"The value of '{name[:60]}' has a NUL in it, which no text of FHIR can have.", code="value"
+            )
         try:
-            if name == "_include" or name == "_revinclude":
+            if name in _INCLUDES:
                 _add_include(query, name, value)
             elif name in _CONTROLS:
                 _CONTROLS[name](query, value, max_count)
@@ -98,8 +88,8 @@ def parse_query(
                 query.issues.append(_warning(f"The parameter '{name[:40]}' is not supported and was ignored."))
                 continue
             else:
-                query.clauses.append(parse_clause(resource_type, name, value))
-        except _NotUnderstood as error:
+                _add_clause(query, name, value)
+        except NotUnderstoodError as error:
             if not lenient:
                 raise BadRequest(
                     f"{error} To have such parameters ignored, send the header 'Prefer: handling=lenient'.",
@@ -111,8 +101,15 @@ def parse_query(
     return query
 
 
-class _NotUnderstood(Exception):
-    """A parameter that this server does not know or cannot apply."""
+def _add_clause(query: Query, name: str, value: str) -> None:
+    if name == "_filter":
+        clause = parse_filter(query.resource_type, value)
+    else:
+        clause = parse_clause(query.resource_type, name, value)
+    if isinstance(clause, Clause):
+        query.clauses.append(clause)
+    else:
+        query.others.append(clause)
 
 
 def _known(query: Query) -> Iterable[str]:
@@ -123,86 +120,28 @@ def _warning(text: str) -> Issue:
     return Issue(text, "not-supported", "warning")
 
 
-def parse_clause(resource_type: str, name: str, value: str) -> Clause:
-    """One filter. Raises BadRequest for a bad value and _NotUnderstood for what lenient handling may ignore."""
-    code, _, modifier = name.partition(":")
-    known = parameters(resource_type)
-    if "." in code or code == "_has":
-        raise _NotUnderstood(f"Chained search ('{name[:60]}') is not supported.")
-    parameter = known.get(code)
-    if parameter is None:
-        choices = ", ".join(sorted(each for each in known if not each.startswith("_")))
-        raise _NotUnderstood(f"{resource_type} has no search parameter '{code[:60]}'; it has: {choices}.")
-    if not parameter.searchable:
-        raise _NotUnderstood(f"The search parameter '{code}' (type {parameter.type}) is not supported.")
-    if modifier and modifier not in MODIFIERS[parameter.type]:
-        if parameter.type != "reference" or modifier not in r4.RESOURCE_TYPES:
-            allowed = ", ".join(f":{each}" for each in sorted(MODIFIERS[parameter.type]))
-            raise _NotUnderstood(
-                f"The modifier ':{modifier[:40]}' is not supported on '{code}' (type {parameter.type}); "
-                f"it takes: {allowed}."
-            )
-        if parameter.targets and modifier not in parameter.targets:
-            raise BadRequest(f"'{code}' never references a {modifier}; its targets: {', '.join(parameter.targets)}.")
-    if modifier == "missing" and value not in ("true", "false"):
-        raise BadRequest(f"'{code}:missing' takes true or false, not '{value[:40]}'.")
-    values = tuple(each for each in split_escaped(value, ",") if each.strip())
-    if not values:
-        raise BadRequest(f"The search parameter '{name[:60]}' has no value; leave it out or give it one.")
-    if len(values) > MAX_VALUES:
-        raise BadRequest(
-            f"'{code}' has {len(values)} alternatives; at most {MAX_VALUES} are allowed.", code="too-costly"
-        )
-    return Clause(parameter, modifier, values)
-
-
-def split_escaped(text: str, separator: str) -> list[str]:
-    r"""Split at the separator where no backslash stands before it; escapes stay in the parts.
-
-    https://hl7.org/fhir/R4/search.html#escaping
-    """
-    if separator not in text:
-        return [text]
-    if "\\" not in text:
-        return text.split(separator)
-    parts, part, position = [], "", 0
-    while position < len(text):
-        letter = text[position]
-        if letter == "\\" and position + 1 < len(text):
-            part += text[position : position + 2]
-            position += 2
-            continue
-        if letter == separator:
-            parts.append(part)
-            part = ""
-        else:
-            part += letter
-        position += 1
-    return [*parts, part]
-
-
-_ESCAPE = re.compile(r"\\([,|$\\])")
-
-
-def unescape(text: str) -> str:
-    r"""`\,` `\|` `\$` and `\\` as the letter itself."""
-    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
-
-
 def _add_include(query: Query, name: str, value: str) -> None:
+    kind, _, modifier = name.partition(":")
     source, _, rest = value.partition(":")
     code, _, target = rest.partition(":")
-    if source not in r4.RESOURCE_TYPES:
+    iterate = modifier in ("iterate", "recurse")
+    if value == "*":
+        source, code = query.resource_type, "*"
+    if source not in TYPES:
         raise BadRequest(f"{name}={value[:60]}: '{source[:40]}' is no resource type; write Type:parameter.")
-    if name == "_include" and source != query.resource_type:
+    if kind == "_include" and source != query.resource_type and not iterate:
         raise BadRequest(f"_include={value[:60]}: the type must be {query.resource_type}, the type that is searched.")
-    parameter = parameters(source).get(code)
-    if parameter is None or parameter.type != "reference" or not parameter.sources:
-        raise _NotUnderstood(f"{name}={value[:60]}: {source} has no reference parameter '{code[:40]}'.")
-    if target and target not in r4.RESOURCE_TYPES:
+    if target and target not in TYPES:
         raise BadRequest(f"{name}={value[:60]}: '{target[:40]}' is no resource type.")
-    include = Include(source, parameter, target)
-    (query.includes if name == "_include" else query.revincludes).append(include)
+    known = parameters(source)
+    wanted = list(known.values()) if code == "*" else [known[code]] if code in known else []
+    found = [parameter for parameter in wanted if parameter.type == "reference" and parameter.sources]
+    if kind == "_revinclude":
+        found = [each for each in found if code != "*" or query.resource_type in reference_targets(each)]
+    if not found:
+        raise NotUnderstoodError(f"{name}={value[:60]}: {source} has no reference parameter '{code[:40]}'.")
+    several = query.includes if kind == "_include" else query.revincludes
+    several += [Include(source, parameter, target, iterate) for parameter in found]
 
 
 def _set_count(query: Query, value: str, max_count: int) -> None:
@@ -217,7 +156,7 @@ def _set_sort(query: Query, value: str, max_count: int) -> None:
         code = each.removeprefix("-")
         parameter = known.get(code)
         if parameter is None or not parameter.searchable:
-            raise _NotUnderstood(f"_sort={each[:40]}: {query.resource_type} has no search parameter '{code[:40]}'.")
+            raise NotUnderstoodError(f"_sort={each[:40]}: {query.resource_type} has no search parameter '{code[:40]}'.")
         query.sort.append((code, each.startswith("-")))
     if len(query.sort) > 5:
         raise BadRequest("_sort takes at most 5 parameters.")
@@ -232,8 +171,8 @@ def _set_total(query: Query, value: str, max_count: int) -> None:
 def _set_summary(query: Query, value: str, max_count: int) -> None:
     if value == "count":
         query.count = 0
-    elif value != "false":
-        query.issues.append(_warning(f"_summary={value[:40]} is not supported: the whole resources are returned."))
+    elif value not in ("true", "text", "data", "false"):
+        raise BadRequest(f"_summary takes true, text, data, count or false, not '{value[:40]}'.")
 
 
 def _set_cursor(query: Query, value: str, max_count: int) -> None:

@@ -118,7 +118,8 @@ def _compile_part(resource_type: str, part: str) -> Source:
                 continue
             routes = [made for route in routes for made in _child(route, argument)]
         elif operation == "as":
-            routes = [_typed(route) for route in routes if route.datatype == argument]
+            # R4 writes DateTime for dateTime in one composite.
+            routes = [_typed(route) for route in routes if route.datatype.lower() == argument.lower()]
         elif operation == "where" and argument.startswith("resolve() is "):
             target = argument.removeprefix("resolve() is ").strip()
         elif operation == "where":

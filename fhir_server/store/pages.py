@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bson.min_key import MinKey
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
@@ -102,37 +103,34 @@ def _by_words(
     A name that a third of the people bear costs a page, not a sort of all of them.
     """
     found: list[Document] = []
-
-    def read(wanted: Document, low: str, high: str) -> None:
-        # Tokens are stored in order: the first one in the range, which is all that is fetched, is the least.
-        token = {"x": {"$elemMatch": {"$gte": low, "$lt": high}}}
+    earlier: list[Document] = []  # what was given before: by an earlier token, or as the last match
+    for low, high in plan.words:
+        start: tuple[str, Any] = (low, MinKey())
+        if plan.word_start is not None:
+            token, logical_id = plan.word_start
+            if high <= token:
+                earlier.append(_between(low, high))
+                continue
+            if low <= token:
+                start = plan.word_start
+                earlier += [_between(low, token)] if low < token else []
+                earlier.append({"x": token, "_id": {"$lte": logical_id}})
+        # Bounds are given to the index as they are, since another condition on x could be taken for them. Tokens are
+        # stored in order: the first one in the range, which is all that is fetched, is the least.
         cursor = collection.find(
-            _both(plan.rest, wanted),
-            fields | token,
+            _both(plan.rest, {"$nor": list(earlier)} if earlier else None),
+            fields | {"x": {"$elemMatch": {"$gte": start[0], "$lt": high}}},
             session=session,
             max_time_ms=milliseconds,
             hint=WORD_INDEX,
             limit=limit - len(found),
         )
-        found.extend(cursor)
-
-    earlier: list[Document] = []  # tokens by which a match was given before
-    for low, high in plan.words:
-        if plan.word_start is not None:
-            at, logical_id = plan.word_start
-            if high <= at:
-                earlier.append(_between(low, high))
-                continue
-            if low <= at:
-                earlier += [_between(low, at)] if low < at else []
-                read(_without({"x": at, "_id": {"$gt": logical_id}}, earlier), at, high)
-                earlier.append({"x": at})
-                low = at + "\0"
-        if len(found) < limit and low < high:
-            read(_without(_between(low, high), earlier), low, high)
-        earlier.append(_between(low, high))
+        begin: Any = [("x", start[0]), ("_id", start[1])]
+        end: Any = [("x", high), ("_id", MinKey())]
+        found.extend(cursor.min(begin).max(end))
         if len(found) >= limit:
             break
+        earlier.append(_between(low, high))
     return Found(found, lambda number: [found[number]["x"][0], found[number]["_id"]])
 
 
@@ -140,5 +138,14 @@ def _between(low: str, high: str) -> Document:
     return {"x": {"$elemMatch": {"$gte": low, "$lt": high}}}
 
 
-def _without(wanted: Document, earlier: list[Document]) -> Document:
-    return {"$and": [wanted, {"$nor": list(earlier)}]} if earlier else wanted
+def referring_tokens(
+    collection: Collection[Document], wanted: Document, tokens: list[str], session: ClientSession | None
+) -> set[str]:
+    """Which of some tokens the matches of a filter hold: what a batch of resources is referred to by."""
+    stages: list[Document] = [
+        {"$match": wanted},
+        {"$project": {"token": {"$setIntersection": ["$x", tokens]}}},
+        {"$unwind": "$token"},
+        {"$group": {"_id": "$token"}},
+    ]
+    return {each["_id"] for each in collection.aggregate(stages, session=session, maxTimeMS=30_000)}

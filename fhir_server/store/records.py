@@ -9,32 +9,29 @@ record it belongs to, `json` the exact text, `resource` the native copy, and the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from time import monotonic
 from typing import Any, TypeVar
 
 from bson.codec_options import CodecOptions, TypeEncoder, TypeRegistry
 from bson.decimal128 import Decimal128
-from pymongo import DeleteMany, IndexModel, InsertOne, MongoClient, ReplaceOne
+from pymongo import DeleteMany, IndexModel, InsertOne, MongoClient, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import (
-    DocumentTooLarge,
-    DuplicateKeyError,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from .. import r4
-from ..errors import Conflict, FhirError, TooLarge, Unavailable, Unprocessable
+from ..errors import Unavailable
 from ..search.plan import Plan, indexes
 from .connection import connect
-from .pages import Found, find_page
+from .distinct import distinct_tokens
+from .failures import speaking_plainly, too_large_to_keep, was_aborted
+from .pages import Found, find_page, referring_tokens
+from .units import SeenUnits
 
 Document = dict[str, Any]
 Session = ClientSession | None
@@ -44,8 +41,9 @@ SERVED = {"json": 1, "v": 1, "t": 1, "m": 1}
 CLAIM_SECONDS = 24 * 3600
 SEARCH_MILLISECONDS = 30_000
 LARGE_TRANSACTIONS = 4  # more at a time overwhelm WiredTiger
-WAIT_SECONDS = 30
-_OVER_LIMITS = (17280, 10334, 17419, 17420)  # MongoDB's codes for a key or an object that is too large
+WAIT_SECONDS: float = 30
+ABORTED_TRIES = 10  # of one transaction; what the cache cannot hold is aborted every time, in about half a second
+TRANSACTION_SECONDS: float = 60  # MongoDB's own default for transactionLifetimeLimitSeconds
 COUNT_BOUND = 10_000  # matches that an estimate counts one by one
 
 
@@ -71,16 +69,20 @@ class Store:
         self.database = client.get_database(
             database_name, codec_options=_CODEC, write_concern=WriteConcern("majority", j=True)
         )
+        self.units = SeenUnits(self.database)
         self._ready: dict[str, Collection[Document]] = {}
         self._preparing = threading.Lock()
         self._large = threading.BoundedSemaphore(LARGE_TRANSACTIONS)
+        self.wait_seconds = WAIT_SECONDS
+        self.transaction_seconds = TRANSACTION_SECONDS
         self.history = self.database["history"]
         self.claims = self.database["claims"]
         self.history.create_indexes(
             [
                 IndexModel([("type", 1), ("id", 1), ("v", -1)]),
-                IndexModel([("type", 1), ("t", -1), ("id", -1)]),
-                IndexModel([("t", -1), ("type", -1), ("id", -1)]),
+                # `e` is read from the index where a moment of the past is asked for: most versions had ended by then.
+                IndexModel([("type", 1), ("t", -1), ("id", -1), ("e", 1)]),
+                IndexModel([("t", -1), ("type", -1), ("id", -1), ("e", 1)]),
             ]
         )
         self.claims.create_index("at", expireAfterSeconds=CLAIM_SECONDS)
@@ -117,6 +119,10 @@ class Store:
         collection.create_indexes([IndexModel(keys, **options) for keys, options in indexes(resource_type)])
         return collection
 
+    def forget_collections(self) -> None:
+        """Have each collection's indexes made anew on its next use: the search parameters have changed."""
+        self._ready = {}
+
     def types(self) -> list[str]:
         """The resource types that have a collection."""
         return sorted(set(self.database.list_collection_names()) & set(r4.RESOURCE_TYPES))
@@ -143,15 +149,27 @@ class Store:
             )
             return list(found)
 
+    def distinct(self, resource_type: str, beginning: str, limit: int) -> list[str]:
+        """At most `limit` different tokens of a type that begin so, ascending, without the beginning."""
+        collection = self.collection(resource_type)
+        return distinct_tokens(collection, beginning, limit, milliseconds=SEARCH_MILLISECONDS)
+
     def last_version(self, resource_type: str, logical_id: str, *, session: Session = None) -> Document | None:
         """The newest superseded version or deletion of a resource, or None."""
         with speaking_plainly(session):
             return self.history.find_one({"type": resource_type, "id": logical_id}, sort=[("v", -1)], session=session)
 
-    def version(self, resource_type: str, logical_id: str, version: int) -> Document | None:
+    def last_versions(self, resource_type: str, ids: list[str], *, session: Session = None) -> dict[str, Document]:
+        """The same for several resources, by id, without the texts."""
+        wanted = {"type": resource_type, "id": {"$in": ids}}
+        with speaking_plainly(session):
+            found = self.history.find(wanted, {"json": 0}, session=session).sort([("v", 1)])
+            return {document["id"]: document for document in found}
+
+    def version(self, resource_type: str, logical_id: str, version: int, *, session: Session = None) -> Document | None:
         """A superseded version or deletion, or None."""
-        with speaking_plainly():
-            return self.history.find_one({"_id": version_key(resource_type, logical_id, version)})
+        with speaking_plainly(session):
+            return self.history.find_one({"_id": version_key(resource_type, logical_id, version)}, session=session)
 
     def search(self, resource_type: str, plan: Plan, limit: int, fields: Document, *, session: Session = None) -> Found:
         """At most `limit` matches from where the page begins."""
@@ -165,6 +183,13 @@ class Store:
                 milliseconds=SEARCH_MILLISECONDS,
             )
 
+    def referring_tokens(
+        self, resource_type: str, wanted: Document, tokens: list[str], *, session: Session = None
+    ) -> set[str]:
+        """Which of some tokens the matches of a filter hold."""
+        with speaking_plainly(session):
+            return referring_tokens(self.collection(resource_type), wanted, tokens, session)
+
     def count(self, resource_type: str, plan: Plan, *, bounded: bool = False, session: Session = None) -> int:
         """How many matches there are; bounded: COUNT_BOUND stands for that many or more."""
         collection = self.collection(resource_type)
@@ -174,52 +199,39 @@ class Store:
             options: Document = {"limit": COUNT_BOUND} if bounded else {}
             return collection.count_documents(plan.filter, session=session, maxTimeMS=SEARCH_MILLISECONDS, **options)
 
-    def history_page(
-        self, types: Sequence[str], wanted: Document, behind: tuple[datetime, str, str] | None, limit: int
-    ) -> list[Document]:
-        """Versions and deletions of all resources of the types, newest first, `limit` at the most.
-
-        Each has `type` and `id`. `behind` is the (t, type, id) the page starts after.
-        """
-        found: list[Document] = []
-        order = [("t", -1), ("_id", -1)]
-        with speaking_plainly():
-            for each in types:
-                filters = [wanted, _before(behind, each, "_id")]
-                for document in self.collection(each).find(_all(filters), SERVED).sort(order).limit(limit):
-                    found.append({**document, "type": each, "id": document["_id"]})
-            superseded = [wanted, {"type": {"$in": list(types)}} if len(types) < len(r4.RESOURCE_TYPES) else {}]
-            superseded.append(_history_before(behind))
-            newest = [("t", -1), ("type", -1), ("id", -1)]
-            found += self.history.find(_all(superseded)).sort(newest).limit(limit)
-        found.sort(key=lambda document: (document["t"], document["type"], document["id"]), reverse=True)
-        return found[:limit]
-
-    def versions(
-        self, resource_type: str, logical_id: str, wanted: Document, below: int | None, limit: int
-    ) -> list[Document]:
-        """Superseded versions and deletions of one resource, newest first."""
-        filters = [{"type": resource_type, "id": logical_id}, wanted]
-        if below is not None:
-            filters.append({"v": {"$lt": below}})
-        with speaking_plainly():
-            return list(self.history.find(_all(filters)).sort([("v", -1)]).limit(limit))
-
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def insert(self, resource_type: str, document: Document) -> None:
         """Store the first version of a resource. Raises Conflict if the id is taken."""
+        self.units.note([document])
         with speaking_plainly():
             self.collection(resource_type).insert_one(document)
 
     def transact(self, work: Callable[[ClientSession], Result], *, large: bool = False) -> Result:
-        """Run `work` in one transaction, again on a conflict with another one: all of it is kept, or nothing."""
-        if large and not self._large.acquire(timeout=WAIT_SECONDS):
+        """Run `work` in one transaction, again on a conflict with another one: all of it is kept, or nothing.
+
+        Raises Unavailable when too many large ones run, TooLarge when MongoDB cannot carry it to its end.
+        """
+        if large and not self._large.acquire(timeout=self.wait_seconds):
             raise Unavailable("Too many large transactions run at once; send this one again later.", retry_after=10)
+        aborted = 0
+
+        def attempt(session: ClientSession) -> Result:
+            nonlocal aborted
+            began = monotonic()
+            try:
+                return work(session)
+            except PyMongoError as error:
+                aborted += was_aborted(error)
+                lasted = monotonic() - began
+                if was_aborted(error) and (lasted >= self.transaction_seconds or aborted == ABORTED_TRIES):
+                    raise too_large_to_keep(lasted, self.transaction_seconds) from error
+                raise
+
         try:
             with speaking_plainly(), self.client.start_session() as session:
                 return session.with_transaction(
-                    work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True)
+                    attempt, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True)
                 )
         finally:
             if large:
@@ -227,10 +239,12 @@ class Store:
 
     def claim(self, keys: Iterable[str], moment: datetime, session: ClientSession) -> None:
         """Make this transaction collide with every other one that claims one of the keys."""
-        for key in sorted(set(keys)):
-            self.claims.update_one(
-                {"_id": key}, {"$set": {"at": moment}, "$inc": {"n": 1}}, upsert=True, session=session
-            )
+        change = {"$set": {"at": moment}, "$inc": {"n": 1}}
+        wanted = [{"_id": key} for key in sorted(set(keys))]
+        if len(wanted) == 1:
+            self.claims.update_one(wanted[0], change, upsert=True, session=session)
+        elif wanted:
+            self.claims.bulk_write([UpdateOne(each, change, upsert=True) for each in wanted], session=session)
 
     def write(
         self,
@@ -242,6 +256,8 @@ class Store:
         superseded: list[Document],
     ) -> None:
         """All writes of a transaction: one bulk for each collection."""
+        for several in (*creates.values(), *replaces.values()):
+            self.units.note(several)
         if superseded:
             self.history.insert_many(superseded, session=session, ordered=False)
         for resource_type in sorted({*creates, *replaces, *deletes}):
@@ -266,13 +282,14 @@ def version_key(resource_type: str, logical_id: str, version: int) -> str:
     return f"{resource_type}/{logical_id}/{version:010d}"
 
 
-def superseded_version(resource_type: str, document: Document) -> Document:
-    """What is kept in `history` of a document that is replaced or deleted: its text, not its search fields."""
+def superseded_version(resource_type: str, document: Document, until: datetime) -> Document:
+    """What is kept in `history` of a document that is replaced or deleted then: its text, not its search fields."""
     kept: Document = {name: document[name] for name in ("v", "t", "m", "o", "json") if name in document}
     return {
         "_id": version_key(resource_type, document["_id"], document["v"]),
         "type": resource_type,
         "id": document["_id"],
+        "e": until,
         **kept,
     }
 
@@ -286,69 +303,7 @@ def deletion(resource_type: str, document: Document, moment: datetime) -> Docume
         "id": document["_id"],
         "v": version,
         "t": moment,
+        "e": moment + timedelta(milliseconds=1),
         "m": "DELETE",
     }
     return made | ({"o": document["o"]} if "o" in document else {})
-
-
-def _all(filters: list[Document]) -> Document:
-    kept = [each for each in filters if each]
-    return {"$and": kept} if kept else {}
-
-
-def _before(behind: tuple[datetime, str, str] | None, resource_type: str, id_field: str) -> Document:
-    if behind is None:
-        return {}
-    moment, at_type, at_id = behind
-    if resource_type > at_type:
-        return {"t": {"$lt": moment}}
-    if resource_type < at_type:
-        return {"t": {"$lte": moment}}
-    return {"$or": [{"t": {"$lt": moment}}, {"t": moment, id_field: {"$lt": at_id}}]}
-
-
-def _history_before(behind: tuple[datetime, str, str] | None) -> Document:
-    if behind is None:
-        return {}
-    moment, at_type, at_id = behind
-    return {
-        "$or": [
-            {"t": {"$lt": moment}},
-            {"t": moment, "type": {"$lt": at_type}},
-            {"t": moment, "type": at_type, "id": {"$lt": at_id}},
-        ]
-    }
-
-
-@contextmanager
-def speaking_plainly(session: Session = None) -> Iterator[None]:
-    """Turn what the driver raises into what a caller can act on.
-
-    Inside a transaction (with a session) nothing is turned: `transact` must see a conflict to run its work again.
-    """
-    try:
-        yield
-    except PyMongoError as error:
-        if session is not None:
-            raise
-        raise _plain(error) from error
-    except OverflowError:
-        raise Unprocessable("The resource holds a whole number of more than 64 bits.") from None
-
-
-def _plain(error: PyMongoError) -> FhirError:
-    too_large = TooLarge("The resource is larger than can be stored (16 MB with its index entries).")
-    if isinstance(error, DuplicateKeyError):
-        return Conflict("A resource with this id was written at the same moment; read it and try again.")
-    if isinstance(error, DocumentTooLarge):
-        return too_large
-    if isinstance(error, ExecutionTimeout):
-        narrow = "The search took too long; narrow it, for example to a patient, a code or a date."
-        return Unprocessable(narrow, code="too-costly")
-    if error.has_error_label("TransientTransactionError"):
-        return Unavailable("The write collided with others again and again; send it again.")
-    if isinstance(error, OperationFailure):
-        if error.code in _OVER_LIMITS:
-            return too_large
-        raise error
-    return Unavailable("The database does not answer; try again.")

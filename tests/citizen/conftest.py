@@ -76,7 +76,13 @@ def person_b(store_resource: Callable[..., str]) -> str:
         code={"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
         valueQuantity={"value": 77.7, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
     )
-    store_resource(resourceType="AllergyIntolerance", patient=subject, code={"text": "Dị nguyên của B"})
+    active = {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+    store_resource(
+        resourceType="AllergyIntolerance",
+        clinicalStatus={"coding": [active]},
+        patient=subject,
+        code={"text": "Dị nguyên của B"},
+    )
     return patient
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fhir_server import r4
 
-TABLES = ("compartments", "elements", "search_parameters", "value_sets")
+TABLES = ("code_systems", "compartments", "elements", "invariants", "search_parameters", "value_sets")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -199,3 +199,26 @@ def test_codes_that_only_group_others_are_not_allowed_values() -> None:
 def test_every_required_binding_has_a_value_set() -> None:
     bound = {element.binding for path in r4.PATHS for element in r4.elements(path).values() if element.binding}
     assert bound == set(r4.required_value_sets())
+
+
+def test_every_invariant_of_the_snapshots_is_there_once() -> None:
+    rows = [each for several in r4.invariants().values() for each in several]
+    assert len(rows) == 239
+    assert len({each.key for each in rows}) == 237  # inv-1 is declared by Parameters, Task and TestReport
+    assert sum(each.severity == "error" for each in rows) == 205
+    assert sorted(each.key for each in r4.invariants()["Element"] + r4.invariants()["DomainResource"]) == [
+        "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ele-1"
+    ]  # fmt: skip
+    [pat_1] = r4.invariants()["Patient.contact"]
+    assert pat_1.expression == "name.exists() or telecom.exists() or address.exists() or organization.exists()"
+
+
+def test_the_code_systems_of_required_value_sets_have_displays_and_parents() -> None:
+    gender = r4.defined_system("http://hl7.org/fhir/administrative-gender")
+    assert gender is not None
+    assert gender.name == "AdministrativeGender"
+    assert gender.concepts[0] == ["male", "Male"]
+    intent = r4.defined_system("http://hl7.org/fhir/request-intent")
+    assert intent is not None
+    assert ["original-order", "Original Order", "order"] in intent.concepts
+    assert r4.defined_system("http://loinc.org") is None

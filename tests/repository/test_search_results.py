@@ -7,6 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.errors import BadRequest
+from fhir_server.records import now
+from fhir_server.search.conditions import Reading
+from fhir_server.search.matching import holds
+from fhir_server.search.plan import plan
+from fhir_server.search.query import parse_query
 from tests.repository.people import CARD, CITIZEN_ID, LOINC, OPEN, UCUM, every_match, ids
 from tests.search import reference
 
@@ -187,10 +192,16 @@ def test_revinclude_adds_what_references_the_page(population):
         ([("name:above", "x")], "':above'"),
         ([("name", "")], "has no value"),
         ([("birthdate", "hôm qua")], "is no date"),
-        ([("general-practitioner.name", "x")], "Chained"),
-        ([("_has:Observation:patient:code", "1")], "Chained"),
-        ([("_text", "x")], "'_text'"),
-        ([("_filter", "x")], "'_filter'"),
+        ([("name.family", "x")], "no reference parameter 'name'"),
+        ([("general-practitioner.nam", "x")], "no search parameter 'nam'"),
+        ([("general-practitioner:Nobody.name", "x")], "'Nobody' is no resource type"),
+        ([("_has:Observation:patient", "1")], "_has:Type:reference:parameter"),
+        ([("_has:Encounter:location:status", "1")], "never references a Patient"),
+        ([("_query", "x")], "'_query'"),
+        ([("_list", "$current-problems")], "Functional lists"),
+        ([("_filter", "name zz x")], "no operator"),
+        ([("_filter", "(name eq x")], "ends too early"),
+        ([("_filter", 'name eq "x')], "not closed"),
         ([("identifier", "a|b|c")], "system|code"),
         ([("gender:missing", "yes")], "true or false"),
         ([("_count", "-1")], "_count"),
@@ -246,3 +257,20 @@ def test_id_and_last_updated_are_searched(repository):
     assert first.id in ids(repository.search(OPEN, "Basic", [("_lastUpdated", moment)]))
     assert ids(repository.search(OPEN, "Basic", [("_lastUpdated", f"lt{moment}")])) == []
     assert len(ids(repository.search(OPEN, "Basic", [("_lastUpdated", "gt2020")]))) == 2
+
+
+@settings(SLOW, max_examples=120)
+@given(
+    searched=st.one_of(
+        st.tuples(st.just("Patient"), st.lists(PATIENT_CLAUSES, min_size=1, max_size=3)),
+        st.tuples(st.just("Observation"), st.lists(OBSERVATION_CLAUSES, min_size=1, max_size=3)),
+    )
+)
+def test_a_filter_read_in_memory_says_what_mongodb_says(population, searched):
+    repository, _ = population
+    resource_type, clauses = searched
+    reading = Reading(repository.base_url, now(), units=repository.store.units.of)
+    made = plan(parse_query(resource_type, clauses), reading)
+    collection = repository.store.collection(resource_type)
+    found = {each["_id"] for each in collection.find(made.filter, {"_id": 1})}
+    assert {each["_id"] for each in collection.find() if holds(made.filter, each)} == found

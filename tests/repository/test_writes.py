@@ -10,6 +10,7 @@ import pytest
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import BadRequest, FhirError, Forbidden, Gone, NotFound, PreconditionFailed
 from fhir_server.resource.exact import parse
+from fhir_server.search.paging import encode_cursor
 from tests.repository.people import CARD, OPEN, bundle, ids, patient
 
 CARD_17 = f"identifier={CARD}|GD4790000000017"
@@ -118,6 +119,26 @@ def test_writers_of_one_resource_leave_versions_without_a_gap(repository):
         list(pool.map(lambda number: repository.update(OPEN, "Basic", made.id, basic(str(number))), range(30)))
     versions = [each.version for each in repository.history(OPEN, "Basic", made.id, query=[]).entries]
     assert versions == list(range(31, 0, -1))
+
+
+def test_two_hundred_conditional_updates_at_once_make_one_resource_and_versions_without_a_gap(repository):
+    def write(number):
+        named = patient(17) | {"extension": [{"url": "http://x", "valueInteger": number}]}
+        return repository.update_conditional(OPEN, "Patient", named, CARD_17)
+
+    with ThreadPoolExecutor(200) as pool:
+        results = list(pool.map(write, range(200)))
+    assert len({each.stored.id for each in results}) == 1
+    assert sorted(each.outcome for each in results) == ["created"] + ["updated"] * 199
+    assert ids(repository.search(OPEN, "Patient", [("identifier", f"{CARD}|GD4790000000017")])) == [
+        results[0].stored.id
+    ]
+    page = repository.history(OPEN, "Patient", results[0].stored.id, query=[("_count", "1000")])
+    assert [each.version for each in page.entries] == list(range(200, 0, -1))
+    kept = [json.loads(each.json)["extension"][0]["valueInteger"] for each in page.entries]
+    assert sorted(kept) == list(range(200))
+    moments = [each.updated for each in page.entries]
+    assert moments == sorted(set(moments), reverse=True)
 
 
 def test_fifty_equal_conditional_creates_at_once_make_one_resource(repository):
@@ -329,6 +350,40 @@ class TestBoundToOnePatient:
             repository.vread(ctx, "Observation", made["b"].id, "1")
         assert [each.version for each in repository.history(ctx, "Observation", made["b"].id, query=[]).entries] == [2]
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            [],
+            [("_sort", "_lastUpdated")],
+            [("_at", "2026")],
+            [("_since", "2020-01-01")],
+            [("_count", "0")],
+            [("_count", "1"), ("_sort", "_lastUpdated")],
+        ],
+    )
+    def test_the_history_of_what_changed_hands_tells_of_its_own_versions_only(self, two, query):
+        repository, made, ctx = two
+        repository.update(OPEN, "Observation", made["b"].id, self.weight("a"))
+        repository.update(OPEN, "Observation", made["b"].id, self.weight("a", status="amended"))
+        year = str(repository.read(OPEN, "Observation", made["b"].id).updated.year)
+        query = [(name, year if name == "_at" else value) for name, value in query]
+        page = repository.history(ctx, "Observation", made["b"].id, query=query)
+        assert page.total == 2
+        seen, following = [each.version for each in page.entries], page.next
+        while following:
+            page = repository.history(ctx, "Observation", made["b"].id, query=following)
+            seen, following = seen + [each.version for each in page.entries], page.next
+        assert sorted(seen) == ([] if query == [("_count", "0")] else [2, 3])
+
+    def test_a_place_in_a_history_that_somebody_made_up_shows_nothing_more(self, two):
+        repository, made, ctx = two
+        repository.update(OPEN, "Observation", made["b"].id, self.weight("a"))
+        for sort in ("_lastUpdated", "-_lastUpdated"):
+            for version in (0, 1, 2, 99):
+                query = [("_sort", sort), ("_cursor", encode_cursor([version]))]
+                page = repository.history(ctx, "Observation", made["b"].id, query=query)
+                assert {each.version for each in page.entries} <= {2}
+
     def test_adds_to_its_own_record_and_nowhere_else(self, two):
         repository, made, ctx = two
         assert repository.create(ctx, "Observation", self.weight("a", status="amended")).outcome == "created"
@@ -340,6 +395,12 @@ class TestBoundToOnePatient:
             ),
             lambda: repository.update(ctx, "Observation", made["a"].id, self.weight("a")),
             lambda: repository.delete(ctx, "Observation", made["a"].id),
+            lambda: repository.delete_conditional(ctx, "Observation", "subject=Patient/a"),
+            lambda: repository.update_conditional(ctx, "Observation", self.weight("a"), "subject=Patient/a"),
+            lambda: repository.patch(ctx, "Observation", made["a"].id, lambda resource: resource),
+            lambda: repository.patch(ctx, "Observation", made["b"].id, lambda resource: resource),
+            lambda: repository.patch(ctx, "Observation", "none", lambda resource: resource),
+            lambda: repository.patch_conditional(ctx, "Observation", "subject=Patient/b", lambda resource: resource),
             lambda: repository.transaction(ctx, bundle([self.weight("b")])),
             lambda: repository.history(ctx, query=[]),
             lambda: repository.history(ctx, "Observation", query=[]),

@@ -85,7 +85,8 @@ REFUSED = [
     ("boolean as text", patient(active="true"), "Patient.active", "structure"),
     ("number as text", observation(valueQuantity={"value": "61.5"}), "Observation.value.value", "structure"),
     ("two of a choice", observation(valueString="61.5"), "Observation.value", "structure"),
-    ("extension of another choice", observation(_valueString={"id": "a"}), "Observation.value", "structure"),
+    ("extension of another choice", observation(_valueString={"extension": [{"url": "http://a.vn/x", "valueCode": "a"}]}),
+     "Observation.value", "structure"),
     ("unknown primitive sibling", patient(_name={"id": "a"}), "Patient.name", "structure"),
     # cardinality
     ("missing code", patient(link=[{"other": {"reference": "Patient/2"}}]), "Patient.link[0].type", "required"),
@@ -149,12 +150,12 @@ REFUSED = [
      "Patient.contained[0].id", "required"),
     ("contained of no type", patient(contained=[{"resourceType": "Hospital", "id": "o"}]),
      "Patient.contained[0]", "structure"),
-    ("error in a contained one", patient(contained=[{"resourceType": "Organization", "id": "o", "active": 1}]),
+    ("error in a contained one", patient(contained=[{"resourceType": "Organization", "id": "o", "name": "x", "active": 1}]),
      "Patient.contained[0].active", "structure"),
     ("twice the same contained id", patient(contained=[{"resourceType": "Organization", "id": "o", "name": "x"}] * 2),
      "Patient.contained[1].id", "duplicate"),
     ("contained in a contained one", patient(contained=[
-        {"resourceType": "Organization", "id": "o", "contained": [{"resourceType": "Basic", "id": "b"}]}
+        {"resourceType": "Organization", "id": "o", "name": "x", "contained": [{"resourceType": "Basic", "id": "b"}]}
     ]), "Patient.contained[0]", "structure"),
     # lists of primitives
     ("null without extension", patient(name=[{"given": ["Thị", None]}]), "Patient.name[0].given[1]", "value"),
@@ -196,7 +197,8 @@ ACCEPTED = [
     ("missing required primitive with an extension", {
         "resourceType": "Observation", "code": {"text": "x"}, "_status": {"extension": [
             {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}}),
-    ("aligned extensions", patient(name=[{"given": ["Thị", None], "_given": [None, {"id": "a"}]}])),
+    ("aligned extensions", patient(name=[{"given": ["Thị", None], "_given": [
+        {"id": "a"}, {"extension": [{"url": "http://a.vn/x", "valueCode": "a"}]}]}])),
     ("choice with its own extension", {"resourceType": "Observation", "status": "final", "code": {"text": "x"},
                                        "valueString": "a", "_valueString": {"id": "b"}}),
     ("two different choices", observation(component=[{"code": {"text": "x"}, "valueBoolean": True}])),
@@ -212,7 +214,7 @@ ACCEPTED = [
     ("fragment", patient(contained=[{"resourceType": "Organization", "id": "o", "name": "x"}],
                          managingOrganization={"reference": "#o"})),
     ("fragment from one contained resource to another and back", patient(
-        contained=[{"resourceType": "Organization", "id": "o", "partOf": {"reference": "#q"}},
+        contained=[{"resourceType": "Organization", "id": "o", "name": "y", "partOf": {"reference": "#q"}},
                    {"resourceType": "Organization", "id": "q", "name": "x"},
                    {"resourceType": "Provenance", "id": "v", "target": [{"reference": "#"}],
                     "recorded": "2024-06-01T08:30:00Z", "agent": [{"who": {"reference": "#o"}}]}],

@@ -109,7 +109,7 @@ def test_the_narrative_of_a_section_and_of_a_contained_resource_is_checked_too()
         "author": [{"display": "x"}],
         "title": "x",
         "section": [{"section": [{"text": narrative}]}],
-        "contained": [{"resourceType": "Organization", "id": "o", "text": narrative}],
+        "contained": [{"resourceType": "Organization", "id": "o", "name": "x", "text": narrative}],
     }
     assert [issue.expression[0] for issue in validate_issues(composition)] == [
         "Composition.section[0].section[0].text.div",

@@ -1,8 +1,11 @@
 """batch: https://hl7.org/fhir/R4/http.html#transaction"""
 
+import base64
 import json
 
 import pytest
+
+CRITERIA = "identifier=http://hososuckhoe.example.vn/fhir/sid/bhxh-number|7900000123"
 
 
 def entry(method, url, resource=None, **request):
@@ -64,7 +67,7 @@ def test_a_failing_entry_leaves_the_others_alone(client, batch, person):
         entry("POST", "Patient", person()),
         entry("GET", "Patient/nobody"),
         entry("GET", "Nonsense/1"),
-        entry("PATCH", "Patient/1"),
+        entry("POST", "Patient/1"),
         entry("GET", "a/b/c/d/e"),
         entry("POST", "", {"resourceType": "Bundle", "type": "batch"}),
         entry("POST", "Patient"),
@@ -128,6 +131,56 @@ def test_return_representation_sends_what_was_written(batch, person):
     assert made["fullUrl"] == f"http://localhost/fhir/Patient/{made['resource']['id']}"
 
 
+def test_a_patch_in_a_batch_is_a_binary_or_parameters(client, batch, created):
+    url = f"Patient/{created['id']}"
+    text = json.dumps([{"op": "replace", "path": "/gender", "value": "male"}]).encode()
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "application/json-patch+json",
+        "data": base64.b64encode(text).decode(),
+    }
+    parts = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Patient.name"}]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    answers = batch(
+        entry("PATCH", url, binary),
+        entry("PATCH", url, parameters, ifMatch='W/"2"'),
+        entry("PATCH", url, parameters, ifMatch='W/"2"'),
+        entry("PATCH", url),
+        entry("PATCH", f"Patient?{CRITERIA}", binary),
+    )
+    assert [(each["response"]["status"], each["response"].get("etag")) for each in answers] == [
+        ("200 OK", 'W/"2"'),
+        ("200 OK", 'W/"3"'),
+        ("412 Precondition Failed", None),
+        ("400 Bad Request", None),
+        ("200 OK", 'W/"3"'),
+    ]
+    patched = json.loads(client.get(f"/fhir/{url}").data)
+    assert patched["gender"] == "male"
+    assert "name" not in patched
+
+
+def test_return_operation_outcome_tells_of_each_write_and_leaves_reads_alone(batch, person, created):
+    made, read, gone = batch(
+        entry("POST", "Patient", person(number="7900000002")),
+        entry("GET", f"Patient/{created['id']}"),
+        entry("DELETE", "Patient/nobody"),
+        Prefer="return=OperationOutcome",
+    )
+    assert made["response"]["outcome"]["issue"][0]["diagnostics"].endswith("was created as version 1.")
+    assert "resource" not in made
+    assert read["resource"] == created
+    assert gone["response"]["outcome"]["issue"][0]["diagnostics"] == "There was nothing to delete."
+
+
+def test_a_conditional_delete_in_a_batch_deletes_every_match(client, batch, person, send):
+    for _ in range(3):
+        send("POST", "/fhir/Patient", person())
+    (gone,) = batch(entry("DELETE", f"Patient?{CRITERIA}"))
+    assert gone["response"] == {"status": "204 No Content"}
+    assert json.loads(client.get("/fhir/Patient?_summary=count").data)["total"] == 0
+
+
 def test_head_in_a_batch_has_no_resource(batch, created):
     (head,) = batch(entry("HEAD", f"Patient/{created['id']}"))
     assert head["response"]["etag"] == 'W/"1"'
@@ -155,3 +208,16 @@ def test_a_bundle_of_too_many_entries_is_413(send, issue):
     assert response.status_code == 413
     assert issue(response)["code"] == "too-long"
     assert issue(response)["expression"] == ["Bundle.entry"]
+
+
+@pytest.mark.parametrize("name", ["ifMatch", "ifNoneMatch", "ifNoneExist"])
+@pytest.mark.parametrize("value", [True, 1, [], {}])
+def test_a_condition_that_is_no_string_is_refused(send, name, value):
+    entry = {
+        "request": {"method": "PUT", "url": "Patient/x", name: value},
+        "resource": {"resourceType": "Patient", "id": "x"},
+    }
+    response = send("POST", "/fhir", {"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    (answered,) = json.loads(response.data)["entry"]
+    assert answered["response"]["status"] == "400 Bad Request"
+    assert answered["response"]["outcome"]["issue"][0]["expression"] == [f"Bundle.entry.request.{name}"]

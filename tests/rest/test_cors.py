@@ -19,9 +19,10 @@ def test_preflight_grants_the_methods_and_headers_of_fhir(client):
     assert response.status_code == 204
     assert response.data == b""
     assert response.headers["Access-Control-Allow-Origin"] == APP
-    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
     allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
     assert {"Authorization", "Content-Type", "If-Match", "If-None-Exist", "If-None-Match", "Prefer"} <= set(allowed)
+    assert {"X-Medplum", "X-Requested-With"} <= set(allowed)  # what clients send beside
     assert response.headers["Access-Control-Max-Age"] == "86400"
     assert "Origin" in response.headers["Vary"]
 
@@ -35,7 +36,16 @@ def test_answers_show_their_headers_to_pages_of_the_origin(client):
     response = client.get("/fhir/Patient", headers={"Origin": APP})
     assert response.headers["Access-Control-Allow-Origin"] == APP
     exposed = set(response.headers["Access-Control-Expose-Headers"].split(", "))
-    assert exposed == {"Content-Location", "ETag", "Last-Modified", "Location", "Retry-After", "X-Request-Id"}
+    assert exposed == {
+        "Content-Disposition",
+        "Content-Location",
+        "ETag",
+        "Last-Modified",
+        "Location",
+        "Retry-After",
+        "X-Request-Id",
+        "X-Security-Context",
+    }
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 

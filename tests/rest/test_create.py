@@ -88,6 +88,13 @@ def test_if_none_exist_creates_once_and_then_answers_200_with_what_is_there(send
     assert second.headers["ETag"] == 'W/"1"'
 
 
+def test_criteria_in_the_address_of_a_create_mean_what_if_none_exist_means(send, person):
+    first = send("POST", f"/fhir/Patient?{CRITERIA}", person())
+    second = send("POST", f"/fhir/Patient?{CRITERIA}", person(family="Trần"))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.data == first.data
+
+
 def test_if_none_exist_with_several_matches_is_412(send, person, issue):
     send("POST", "/fhir/Patient", person())
     send("POST", "/fhir/Patient", person())

@@ -59,13 +59,44 @@ def test_conditional_delete_without_a_match_is_204(client):
     assert client.delete(f"/fhir/Patient?{CRITERIA}").status_code == 204
 
 
-@pytest.mark.parametrize("more", ["", "&_count=1", "&_sort=_id"])
-def test_conditional_delete_with_several_matches_is_412_and_deletes_nothing(client, send, person, issue, more):
+@pytest.mark.parametrize("more", ["", "&_sort=_id", "&_count=3"])
+def test_conditional_delete_deletes_every_match_and_nothing_else(client, send, person, more):
+    other = json.loads(send("POST", "/fhir/Patient", person(number="7900000999")).data)
+    made = [json.loads(send("POST", "/fhir/Patient", person()).data)["id"] for _ in range(3)]
+    response = client.delete(f"/fhir/Patient?{CRITERIA}{more}", headers={"Prefer": "return=OperationOutcome"})
+    assert response.status_code == 200
+    assert json.loads(response.data)["issue"][0]["diagnostics"] == "3 Patient resources were deleted."
+    assert [client.get(f"/fhir/Patient/{each}").status_code for each in made] == [410] * 3
+    assert client.get(f"/fhir/Patient/{other['id']}").status_code == 200
+    assert "entry" not in json.loads(client.get(f"/fhir/Patient?{CRITERIA}").data)
+
+
+def test_conditional_delete_of_several_answers_204_without_an_etag(client, send, person):
     send("POST", "/fhir/Patient", person())
     send("POST", "/fhir/Patient", person())
-    response = client.delete(f"/fhir/Patient?{CRITERIA}{more}")
+    response = client.delete(f"/fhir/Patient?{CRITERIA}")
+    assert (response.status_code, response.data, response.headers.get("ETag")) == (204, b"", None)
+
+
+def test_count_bounds_what_a_conditional_delete_may_delete(client, send, person, issue):
+    send("POST", "/fhir/Patient", person())
+    send("POST", "/fhir/Patient", person())
+    response = client.delete(f"/fhir/Patient?{CRITERIA}&_count=1")
     assert response.status_code == 412
     assert issue(response)["code"] == "multiple-matches"
+    assert len(json.loads(client.get(f"/fhir/Patient?{CRITERIA}").data)["entry"]) == 2
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "²"])
+def test_a_count_that_is_none_deletes_nothing(client, created, count):
+    assert client.delete(f"/fhir/Patient?{CRITERIA}&_count={count}").status_code == 400
+    assert client.get(f"/fhir/Patient/{created['id']}").status_code == 200
+
+
+def test_if_match_of_a_conditional_delete_is_for_one_match(client, send, person, created):
+    assert client.delete(f"/fhir/Patient?{CRITERIA}", headers={"If-Match": 'W/"7"'}).status_code == 412
+    send("POST", "/fhir/Patient", person())
+    assert client.delete(f"/fhir/Patient?{CRITERIA}", headers={"If-Match": 'W/"1"'}).status_code == 412
     assert len(json.loads(client.get(f"/fhir/Patient?{CRITERIA}").data)["entry"]) == 2
 
 

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from fhir_server.resource import xml
+
 
 @pytest.mark.parametrize(
     "accept",
@@ -17,8 +19,10 @@ import pytest
         "application/*",
         "APPLICATION/FHIR+JSON; charset=UTF-8",
         "application/fhir+json; fhirVersion=4.0",
-        "application/fhir+xml, application/fhir+json;q=0.1",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "application/fhir+xml, application/fhir+json",
+        "application/fhir+xml;q=0.1, application/fhir+json;q=0.2",
+        "application/fhir+xml;q=0, */*;q=0.1",
+        "application/fhir+xml; fhirVersion=3.0, */*;q=0.1",
         "application/json;q=0, application/fhir+json",
     ],
 )
@@ -33,16 +37,36 @@ def test_who_takes_json_by_any_of_its_names_gets_fhir_json(client, created, acce
     "accept",
     [
         "application/fhir+xml",
+        "application/xml",
+        "text/xml",
+        "text/*;q=0.5, application/xml",
+        "application/fhir+xml, */*",
+        "application/fhir+xml, application/fhir+json;q=0.9",
+        "application/json;q=0.3, application/fhir+xml;q=0.4; charset=utf-8",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ],
+)
+def test_who_takes_xml_by_any_of_its_names_and_rather_than_json_gets_fhir_xml(client, created, accept):
+    response = client.get(f"/fhir/Patient/{created['id']}", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.content_type == "application/fhir+xml; charset=utf-8"
+    assert xml.parse(response.data) == created
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
         "text/html",
         "image/*",
         "application/fhir+json;q=0",
+        "application/fhir+json;q=0, application/fhir+xml;q=0",
         "*/*;q=0",
         "application/*;q=0, */*;q=0",
         "application/fhir+json; fhirVersion=3.0",
         "nonsense",
     ],
 )
-def test_who_takes_no_json_gets_406(client, created, issue, accept):
+def test_who_takes_neither_gets_406(client, created, issue, accept):
     response = client.get(f"/fhir/Patient/{created['id']}", headers={"Accept": accept})
     assert response.status_code == 406
     assert issue(response)["code"] == "not-supported"
@@ -56,7 +80,17 @@ def test_format_wins_over_the_accept_header(client, created, value):
     assert client.get(url, headers={"Accept": "text/html"}).status_code == 200
 
 
-@pytest.mark.parametrize("value", ["xml", "application/fhir%2Bxml", "ttl", "html", ""])
+@pytest.mark.parametrize(
+    "value", ["xml", "application/fhir%2Bxml", "application/fhir+xml", "application/xml", "text/xml", "XML"]
+)
+def test_format_can_be_xml_by_any_of_its_names(client, created, value):
+    url = f"/fhir/Patient/{created['id']}?_format={value}"
+    response = client.get(url, headers={"Accept": "application/fhir+json"})
+    assert response.content_type == "application/fhir+xml; charset=utf-8"
+    assert xml.parse(response.data) == created
+
+
+@pytest.mark.parametrize("value", ["ttl", "html", ""])
 def test_another_format_is_406(client, created, value):
     url = f"/fhir/Patient/{created['id']}?_format={value}"
     assert client.get(url, headers={"Accept": "application/fhir+json"}).status_code == 406
@@ -75,7 +109,9 @@ def test_json_is_read_by_any_of_its_names(client, person, content_type):
     "content_type",
     [
         None,
-        "application/fhir+xml",
+        "application/fhir+xml; charset=utf-16",
+        "application/fhir+xml; fhirVersion=3.0",
+        "image/png",
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "text/plain",

@@ -20,8 +20,8 @@ from fhir_server.config import Config
         ("GET", "/fhir/a/b/c/d/e", 404, "not-supported"),
         ("GET", "/fhir//Patient/1", 404, "not-supported"),
         ("GET", "/fhir/Patient/a_b", 404, "not-found"),
-        ("GET", "/fhir/Patient/1/Observation", 404, "not-supported"),
-        ("PATCH", "/fhir/Patient/1", 405, "not-supported"),
+        ("GET", "/fhir/Patient/1/observation", 404, "not-supported"),
+        ("TRACE", "/fhir/Patient", 405, "not-supported"),
         ("TRACE", "/fhir/Patient/1", 405, "not-supported"),
         ("DELETE", "/fhir/metadata/x/_history", 405, "not-supported"),
     ],
@@ -35,14 +35,14 @@ def test_addresses_and_methods_that_mean_nothing(client, issue, method, url, sta
 @pytest.mark.parametrize(
     ("url", "allow"),
     [
-        ("/fhir/Patient/1", "DELETE, GET, HEAD, OPTIONS, PUT"),
-        ("/fhir/Patient", "DELETE, GET, HEAD, OPTIONS, POST, PUT"),
-        ("/fhir", "OPTIONS, POST"),
+        ("/fhir/Patient/1", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/fhir/Patient", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+        ("/fhir", "GET, HEAD, OPTIONS, POST"),
         ("/fhir/Patient/1/_history/1", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_405_names_the_methods_an_address_takes(client, url, allow):
-    response = client.open(url, method="PATCH")
+    response = client.open(url, method="TRACE")
     assert response.status_code == 405
     assert response.headers["Allow"] == allow
 

@@ -131,3 +131,10 @@ def test_links_escape_what_was_asked_for(client, send, person):
     send("POST", "/fhir/Patient", person(family='A"<b>'))
     response = client.get("/fhir/Patient", query_string={"family": 'A"<b>'})
     assert links(json.loads(response.data))["self"].startswith("http://localhost/fhir/Patient?family=A%22%3Cb%3E")
+
+
+@pytest.mark.parametrize("name", ["family", "family:contains", "family:exact", "identifier", "_id", "_filter", "_text"])
+def test_a_value_with_a_nul_is_refused(client, name):
+    response = client.get(f"/fhir/Patient?{name}=a%00b")
+    assert response.status_code == 400
+    assert "NUL" in json.loads(response.data)["issue"][0]["diagnostics"]

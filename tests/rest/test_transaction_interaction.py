@@ -107,3 +107,42 @@ def test_a_deletion_in_a_transaction(client, transaction, created):
     assert answer["response"]["status"] == "204 No Content"
     assert "location" not in answer["response"]
     assert client.get(f"/fhir/Patient/{created['id']}").status_code == 410
+
+
+def test_reads_in_a_transaction_may_be_conditional_and_heads(transaction, created):
+    url = f"Patient/{created['id']}"
+    response = transaction(
+        entry("GET", f"http://localhost/fhir/{url}", ifNoneMatch='W/"1"'),
+        entry("GET", url, ifNoneMatch='W/"7"'),
+        entry("GET", url, ifModifiedSince="2100-01-01T00:00:00Z"),
+        entry("HEAD", url),
+        entry("GET", f"{url}/_history/1"),
+        entry("GET", f"{url}/_history?_count=1"),
+        entry("GET", "Patient?_count=1"),
+    )
+    assert response.status_code == 200, response.text
+    held, read, unmodified, head, version, history, found = json.loads(response.data)["entry"]
+    assert (held["response"]["status"], "resource" in held) == ("304 Not Modified", False)
+    assert (read["response"]["status"], read["resource"]) == ("200 OK", created)
+    assert unmodified["response"]["status"] == "304 Not Modified"
+    assert (head["response"]["etag"], "resource" in head) == ('W/"1"', False)
+    assert version["resource"] == created
+    assert (history["resource"]["type"], history["resource"]["total"]) == ("history", 1)
+    assert history["resource"]["link"][0]["url"] == f"http://localhost/fhir/{url}/_history?_count=1"
+    assert found["resource"]["type"] == "searchset"
+
+
+def test_return_operation_outcome_tells_what_each_entry_did(transaction, person, created):
+    binary = {"resourceType": "Binary", "contentType": "application/merge-patch+json", "data": "eyJhY3RpdmUiOnRydWV9"}
+    response = transaction(
+        entry("POST", "Patient", person(number="7900000002")),
+        entry("PATCH", f"Patient/{created['id']}", binary),
+        entry("DELETE", "Patient/nobody"),
+        Prefer="return=OperationOutcome",
+    )
+    answers = json.loads(response.data)["entry"]
+    told = [each["response"]["outcome"]["issue"][0]["diagnostics"] for each in answers]
+    assert told[0].endswith(" was created as version 1.")
+    assert told[1:] == [f"Patient/{created['id']} was updated to version 2.", "There was nothing to delete."]
+    assert answers[1]["response"]["location"] == f"Patient/{created['id']}/_history/2"
+    assert ["resource" in each for each in answers] == [False] * 3

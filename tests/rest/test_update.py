@@ -111,3 +111,27 @@ def test_an_update_that_names_no_resource_is_400(send, person, issue):
     response = send("PUT", "/fhir/Patient", person())
     assert response.status_code == 400
     assert issue(response)["code"] == "required"
+
+
+def test_if_none_match_star_creates_and_replaces_nothing(client, send, person, issue):
+    first = send("PUT", "/fhir/Patient/nguoi-1", person(id="nguoi-1"), If_None_Match="*")
+    second = send("PUT", "/fhir/Patient/nguoi-1", person(id="nguoi-1", gender="male"), If_None_Match="*")
+    assert (first.status_code, second.status_code) == (201, 412)
+    assert issue(second)["code"] == "conflict"
+    assert client.get("/fhir/Patient/nguoi-1").data == first.data
+    client.delete("/fhir/Patient/nguoi-1")
+    again = send("PUT", "/fhir/Patient/nguoi-1", person(id="nguoi-1"), If_None_Match="*")
+    assert (again.status_code, again.headers["ETag"]) == (201, 'W/"3"')
+
+
+def test_if_none_match_of_an_update_can_be_nothing_else(send, created, issue):
+    response = send("PUT", f"/fhir/Patient/{created['id']}", created, If_None_Match='W/"1"')
+    assert response.status_code == 400
+    assert issue(response)["code"] == "value"
+
+
+def test_conditional_update_keeps_to_if_match_and_if_none_match(send, person, created):
+    url = f"/fhir/Patient?{CRITERIA}"
+    assert send("PUT", url, person(gender="male"), If_Match='W/"7"').status_code == 412
+    assert send("PUT", url, person(gender="male"), If_None_Match="*").status_code == 412
+    assert send("PUT", url, person(gender="male"), If_Match='W/"1"').headers["ETag"] == 'W/"2"'

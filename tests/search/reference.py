@@ -126,18 +126,24 @@ def date_matches(value: Any, sought: str) -> bool:
     }[prefix]
 
 
+IN_GRAMS = {"kg": Decimal(1000), "g": Decimal(1)}
+
+
 def quantity_matches(value: Any, sought: str) -> bool:
     """A Quantity against number, number|system|code or number||unit with its prefix."""
     amount, *unit = sought.split("|")
     prefix = amount[:2] if amount[:2].isalpha() else "eq"
     number = Decimal(amount.removeprefix(prefix))
+    held = Decimal(str(value["value"]))
     if unit:
         system, code = unit
         if system and value.get("system") != system:
             return False
-        if code not in (value.get("code"), None if system else value.get("unit")):
+        held_in, sought_in = IN_GRAMS.get(value.get("code")), IN_GRAMS.get(code)
+        if system and held_in and sought_in:
+            held = held * held_in / sought_in
+        elif code not in (value.get("code"), None if system else value.get("unit")):
             return False
-    held = Decimal(str(value["value"]))
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
     half = Decimal(5).scaleb(exponent - 1)
