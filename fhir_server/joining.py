@@ -14,7 +14,8 @@ from .errors import BadRequest, Unprocessable
 from .resource.exact import parse
 from .search import checks
 from .search.clauses import AnyClause, Chain, Clause, Composite, Either, Has, Listed, Near, Words
-from .search.conditions import NOTHING, Filter, Reading, all_of, any_of, conditions
+from .search.conditions import conditions
+from .search.filters import NOTHING, Filter, Reading, all_of, any_of
 from .search.parameters import token_key
 from .store.records import Document, Session, Store
 

@@ -18,7 +18,7 @@ from .inclusion import Inclusion
 from .joining import BESIDE, BatchCheck, Joining, passing
 from .records import SearchPage, Stored, now, stored_of
 from .search.clauses import AnyClause
-from .search.conditions import Filter, Reading, Terminology
+from .search.filters import Filter, Reading, Terminology
 from .search.includes import carries, system_and_code
 from .search.paging import Cursors
 from .search.parameters import parameters, token_key

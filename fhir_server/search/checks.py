@@ -10,8 +10,9 @@ from typing import Any
 
 from ..resource.exact import Resource
 from .clauses import Clause, Composite, CompositeBase, Near, Words, unescape
-from .conditions import Filter, Reading, all_of, any_of, composite_filters
+from .conditions import composite_filters
 from .entries import document_fields
+from .filters import Filter, Reading, all_of, any_of
 from .fold import fold
 from .matching import holds
 from .sources import First, Key, Route, Where

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .clauses import UNINDEXED, Clause
-from .conditions import LAST, Filter, Reading, all_of, conditions, exactly, folded_prefix, is_range, low_limits
+from .conditions import conditions, exactly, folded_prefix
+from .filters import LAST, Filter, Reading, all_of
 from .paging import SortKey, behind, check_position
 from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
 from .query import Query
+from .range_conditions import is_range, low_limits
 
 BY_ID = SortKey("_id")
 

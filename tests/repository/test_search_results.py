@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fhir_server.errors import BadRequest
 from fhir_server.records import now
-from fhir_server.search.conditions import Reading
+from fhir_server.search.filters import Reading
 from fhir_server.search.matching import holds
 from fhir_server.search.plan import plan
 from fhir_server.search.query import parse_query
