@@ -18,6 +18,7 @@ from .paging import SortKey, behind, check_position
 from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
 from .query import Query
 from .range_conditions import is_range, low_limits
+from .units import UCUM
 
 BY_ID = SortKey("_id")
 
@@ -30,6 +31,8 @@ class Plan:
     """All matches, whatever the page."""
     keys: list[SortKey]
     """The order, ending in _id."""
+    hint: list[tuple[str, int]] | None = None
+    """The index to read by where there is no choice, which spares MongoDB the trial of others."""
     start: Filter | None = None
     """What comes after the cursor."""
     words: list[tuple[str, str]] = field(default_factory=list)
@@ -59,7 +62,9 @@ def plan(
     keys, computed = _order(query)
     if keys[0].field == "s":
         whole = _in_date_order(_dated(query, whole, reading), newest_of(query.resource_type))
-    made = Plan(whole, keys, computed=computed)
+    made = Plan(whole, keys, computed=computed, hint=_hint(whole, keys))
+    if owner is None and not extra:
+        made.hint = made.hint or _unit_hint(query, keys)
     if position is not None:
         check_position(position, len(keys))
         edge = _edge(keys[0], position[0])
@@ -68,6 +73,28 @@ def plan(
             edged = conditions(query.clauses, replace(reading, edges=edge))
             made.start = all_of([made.start, _narrowed(edged, None)])
     return made
+
+
+def _hint(filter: Filter, keys: list[SortKey]) -> list[tuple[str, int]] | None:
+    """The index of a filter that is nothing but one token: trying others took 4 ms of 5 at a million records."""
+    if len(filter) == 1 and isinstance(filter.get("x"), str) and keys == [BY_ID]:
+        return [("x", 1), ("_id", 1)]
+    if len(filter) == 1 and isinstance(filter.get("k"), str) and [key.field for key in keys] == ["s", "_id"]:
+        return [("k", 1), ("s", 1), ("_id", 1)]
+    return None
+
+
+def _unit_hint(query: Query, keys: list[SortKey]) -> list[tuple[str, int]] | None:
+    """The index of an amount in a unit, where that is all that is asked for."""
+    clause = query.clauses[0] if len(query.clauses) == 1 else None
+    if clause is None or clause.parameter.type != "quantity" or clause.modifier or query.sort:
+        return None
+    source = clause.parameter.sources[0]
+    name = range_field(source)
+    in_unit = all(value.count("|") == 2 and f"|{UCUM}|" in value and value[-1] != "|" for value in clause.values)
+    if not in_unit or source.many or keys[0].field != f"{name}.low":
+        return None
+    return [(f"{name}.code", 1), (f"{name}.width", 1), (f"{name}.low", 1), ("_id", 1)]
 
 
 def _narrowed(filters: list[Filter], owner: str | None) -> Filter:

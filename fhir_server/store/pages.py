@@ -44,7 +44,7 @@ def find_page(
         return _computed(collection, plan, limit, fields, session, milliseconds)
     order = [(key.field, key.direction) for key in plan.keys]
     sort_fields = {key.field: 1 for key in plan.keys if key.field not in ("_id", "t")}
-    cursor = collection.find(wanted, fields | sort_fields, session=session, max_time_ms=milliseconds)
+    cursor = collection.find(wanted, fields | sort_fields, session=session, max_time_ms=milliseconds, hint=plan.hint)
     return _found(list(cursor.sort(order).limit(limit)), plan.keys)
 
 
