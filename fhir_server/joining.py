@@ -103,9 +103,9 @@ class Joining:
         """The ids of a clause's matches; None when there are more than a few."""
         parts = self.parts(type, clause)
         if not parts.checks:
-            found = self._find(type, parts.filter, {}, FEW + 1)
+            found = self._find(type, parts.filter, FEW + 1)
             return None if len(found) > FEW else [each["_id"] for each in found]
-        found = self._find(type, parts.filter, BESIDE, READ + 1)
+        found = self._find(type, parts.filter, READ + 1, BESIDE, texts=True)
         if len(found) > READ:
             return None
         passed = passing(found, parts.checks)
@@ -130,7 +130,7 @@ class Joining:
             return set()
         parts = self.parts(type, clause)
         wanted = all_of([{"_id": {"$in": ids}}, *([parts.filter] if parts.filter else [])])
-        found = self._find(type, wanted, BESIDE if parts.checks else {}, 0)
+        found = self._find(type, wanted, 0, BESIDE if parts.checks else {}, texts=bool(parts.checks))
         return {each["_id"] for each in passing(found, parts.checks)}
 
     # ---- _has: what refers to a resource -------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class Joining:
     def _has(self, type: str, has: Has) -> Parts:
         beginnings = tuple(f"{key}{type}/" for key in _keys(has, type))
         parts = self.parts(has.source, has.inner)
-        found = self._find(has.source, all_of([each for each in (parts.filter,) if each]), BESIDE, READ + 1)
+        found = self._find(has.source, parts.filter, READ + 1, BESIDE, texts=bool(parts.checks))
         if len(found) <= READ:
             referring = passing(found, parts.checks)
             tokens = {token for each in referring for token in each["tokens"] if token.startswith(beginnings)}
@@ -156,7 +156,7 @@ class Joining:
             tokens = list(by_token)
             wanted = all_of([{"x": {"$in": tokens}}, *([parts.filter] if parts.filter else []), *self._owned()])
             if parts.checks:
-                found = self._find(has.source, wanted, BESIDE, 2 * READ + 1)
+                found = self._find(has.source, wanted, 2 * READ + 1, BESIDE, texts=True)
                 if len(found) > 2 * READ:
                     raise Unprocessable("This _has reads too much; narrow the search.", code="too-costly")
                 held = {token for each in passing(found, parts.checks) for token in each["tokens"]}
@@ -173,7 +173,7 @@ class Joining:
         """https://hl7.org/fhir/R4/search.html#list: functional lists ($current-...) are not kept by this server."""
         if listed.list_id.startswith("$"):
             raise BadRequest("Functional lists such as $current-problems are not supported.", code="not-supported")
-        found = self._find("List", {"_id": listed.list_id}, BESIDE, 1)
+        found = self._find("List", {"_id": listed.list_id}, 1, BESIDE)
         beginning = f"entry.item|{type}/"
         tokens = [token for each in found for token in each["tokens"] if token.startswith(beginning)]
         if len(tokens) > LISTED:
@@ -183,9 +183,13 @@ class Joining:
     def _owned(self) -> list[Filter]:
         return [] if self.owner is None else [{"o": self.owner}]
 
-    def _find(self, type: str, wanted: Filter, fields: Document, limit: int) -> list[Document]:
+    def _find(
+        self, type: str, wanted: Filter, limit: int, fields: Document | None = None, *, texts: bool = False
+    ) -> list[Document]:
+        """The caller's documents that fulfil a filter; with their texts only where checks will read them."""
         owned = all_of([*self._owned(), *([wanted] if wanted else [])])
-        return self.store.currents(type, owned, fields=fields, limit=limit, session=self.session)
+        read = self.store.currents if texts else self.store.bare
+        return read(type, owned, fields=fields or {}, limit=limit, session=self.session)
 
 
 def _keys(join: Chain | Has, target: str) -> list[str]:

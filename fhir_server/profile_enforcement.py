@@ -13,6 +13,7 @@ from .definitions import TYPES, Definitions, Newest
 from .errors import BadRequest, Issue, Unprocessable
 from .records import Stored
 from .resource.profiles_validation import Profiles
+from .search.clauses import escape
 from .searching import RecordSearch
 from .terminology.binding import Bindings
 from .terminology.service import Terminology
@@ -28,7 +29,7 @@ def newest_in(searching: RecordSearch) -> Newest:
     """Finds definitions by their URL among the records."""
 
     def newest(resource_type: str, url: str) -> list[Stored]:
-        value = "".join("\\" + letter if letter in "\\,|$" else letter for letter in url)
+        value = escape(url)
         # A relative reference such as ValueSet/42 names a definition too: https://hl7.org/fhir/R4/search.html#token
         own = f"{resource_type}/"
         criterion = ("_id", value.removeprefix(own)) if value.startswith(own) else ("url", value)

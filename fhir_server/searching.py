@@ -17,7 +17,7 @@ from .errors import BadRequest, Issue, Unprocessable
 from .inclusion import Inclusion
 from .joining import BESIDE, BatchCheck, Joining, passing
 from .records import SearchPage, Stored, now, stored_of
-from .search.clauses import AnyClause
+from .search.clauses import AnyClause, escape
 from .search.filters import Filter, Reading, Terminology
 from .search.includes import carries, system_and_code
 from .search.paging import Cursors
@@ -244,7 +244,7 @@ class RecordSearch:
         for start in range(0, len(values), 200):
             some = values[start : start + 200]
             codes = sorted({system_and_code(value)[1] for value in some})
-            query = parse_query(type, [(param, ",".join(_escape(code) for code in codes))])
+            query = parse_query(type, [(param, ",".join(escape(code) for code in codes))])
             made = self._run(ctx, type, query, None).plan()
             fields = {"x": 1, "resource.identifier": 1}
             for document in self.store.currents(type, made.filter, fields=fields, session=None):
@@ -292,9 +292,3 @@ def _context(ctx: AccessContext, scope: Sequence[str], query: Query) -> str:
     """What a paging link is good for: this caller, these types, these parameters."""
     pairs = [pair for pair in query.applied if pair[0] not in ("_cursor", "_count")]
     return repr((ctx.patient, list(scope), sorted(pairs)))
-
-
-def _escape(code: str) -> str:
-    for letter in "\\,|$":
-        code = code.replace(letter, "\\" + letter)
-    return code

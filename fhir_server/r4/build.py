@@ -22,7 +22,6 @@ SPECIFICATION = "http://hl7.org/fhir/"
 STRUCTURE = SPECIFICATION + "StructureDefinition/"
 FHIR_TYPE = STRUCTURE + "structuredefinition-fhir-type"
 REGEX = STRUCTURE + "regex"
-ABSTRACT = frozenset({"Resource", "DomainResource", "Element", "BackboneElement"})
 COMPARTMENTS = ("device", "encounter", "patient", "practitioner", "relatedPerson")
 
 Resource = dict[str, Any]

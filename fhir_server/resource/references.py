@@ -60,11 +60,6 @@ def split_conditional(reference: str) -> tuple[str, str]:
     return kind, criteria
 
 
-def relative_of(full_url: str) -> str | None:
-    """ "Patient/1" of a RESTful fullUrl such as "http://host/fhir/Patient/1", else None."""
-    return _split(full_url)[1] or None
-
-
 class Targets:
     """What references to the entries of a bundle become: https://hl7.org/fhir/R4/bundle.html#references
 

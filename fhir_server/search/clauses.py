@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#modifiers, #chaining, #has, #combining
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -14,7 +14,7 @@ from .. import r4
 from ..errors import BadRequest
 from .fold import fold
 from .parameters import Parameter, parameters
-from .sources import Key, Route, compile_expression, split_top
+from .sources import Key, Source, compile_expression, split_top
 
 MAX_VALUES = 500  # alternatives in one parameter
 MAX_CHAIN = 6
@@ -215,13 +215,15 @@ def reference_targets(parameter: Parameter) -> tuple[str, ...]:
     bound = {source.target for source in parameter.sources}
     if "" not in bound:
         return tuple(sorted(bound))
-    allowed = {target for source in parameter.sources for route in source.routes for target in _element_targets(route)}
+    return element_targets(parameter, parameter.sources)
+
+
+def element_targets(parameter: Parameter, sources: Iterable[Source]) -> tuple[str, ...]:
+    """The types that some of its sources may point to by the definitions of parameter and elements."""
+    routes = [route for source in sources for route in source.routes]
+    allowed = {target for route in routes if route.element for target in route.element.targets}
     named = parameter.targets or r4.RESOURCE_TYPES
     return tuple(target for target in named if target in allowed) if allowed else tuple(named)
-
-
-def _element_targets(route: Route) -> tuple[str, ...]:
-    return route.element.targets if route.element else ()
 
 
 def _parse_words(code: str, value: str) -> Words:
@@ -321,3 +323,8 @@ _ESCAPE = re.compile(r"\\([,|$\\])")
 def unescape(text: str) -> str:
     r"""`\,` `\|` `\$` and `\\` as the letter itself."""
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+def escape(text: str) -> str:
+    """The text as a value of its own: what `unescape` gives back."""
+    return re.sub(r"([,|$\\])", r"\\\1", text)

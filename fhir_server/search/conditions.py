@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import r4
 from ..errors import BadRequest
-from .clauses import Clause, Composite, CompositeBase, split_escaped, unescape
+from .clauses import Clause, Composite, CompositeBase, element_targets, split_escaped, unescape
 from .entries import MAX_STRING, local_reference
 from .filters import LAST, NOTHING, Filter, Reading, Terminology, any_of
 from .fold import fold
@@ -268,9 +268,7 @@ def _targets(clause: Clause, source: Source) -> tuple[str, ...]:
         return (clause.modifier,)
     if source.target:
         return (source.target,)
-    allowed = {target for route in source.routes if route.element for target in route.element.targets}
-    named = clause.parameter.targets or r4.RESOURCE_TYPES
-    return tuple(target for target in named if target in allowed) if allowed else tuple(named)
+    return element_targets(clause.parameter, (source,))
 
 
 def folded_prefix(clause: Clause, source: Source, value: str) -> str:

@@ -38,7 +38,7 @@ class SortKey:
 
 def encode_cursor(values: list[Any]) -> str:
     """The position as an opaque token for a link."""
-    return base64.urlsafe_b64encode(msgspec.json.encode([_plain(value) for value in values])).decode().rstrip("=")
+    return _base64(msgspec.json.encode([_plain(value) for value in values]))
 
 
 def _plain(value: Any) -> Any:
@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
 def decode_cursor(cursor: str, length: int) -> list[Any]:
     """The values in a token made by `encode_cursor`. Raises BadRequest for anything else."""
     try:
-        values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        values = msgspec.json.decode(_unbase64(cursor))
         if len(values) != length:
             raise ValueError("another search")
         return [_value(value) for value in values]
