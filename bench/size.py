@@ -3,7 +3,8 @@
     python -m bench.size [--patients 200000] [--write docs/bench-size.md]
 
 Records are loaded through the server's own write path. A time is the median of some runs of the repository in this
-process; keys are what MongoDB's profiler counts. What an index serves stays flat.
+process, the two sizes taking turns; keys are what MongoDB's profiler counts. What an index serves stays flat: compare
+rows that return as many rows at both sizes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ from seed.generate import observations, patients
 SEED = 20_261_124
 SMALL = 2000  # patients; four observations each
 BATCH = 1000
-RUNS = 15
+RUNS = 25
+SETTLE_SECONDS = 60  # MongoDB writes its checkpoint
 OPEN = AccessContext.unrestricted("bench")
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 CARD = "http://fhir.ehealth.gov.vn/core/sid/insurance_number"
@@ -86,6 +89,7 @@ def searches(cards: list[str]) -> list[tuple[str, str, Pairs]]:
         ("sex, a page", "Patient", [("gender", "female")]),
         ("name a third bears, a page", "Patient", [("name", "nguyen")]),
         ("full name without diacritics", "Patient", [("name", "nguyen thi anh dao")]),
+        ("name and years of birth", "Patient", [("name", "nguyen"), ("birthdate", "ge1980"), ("birthdate", "lt2000")]),
         ("name and year of birth", "Patient", [("name", "tran"), ("birthdate", "1985")]),
         ("born from a day on, a page", "Patient", [("birthdate", "ge1990-01-01")]),
         ("by name, a page", "Patient", [("_sort", "name")]),
@@ -103,24 +107,32 @@ def searches(cards: list[str]) -> list[tuple[str, str, Pairs]]:
     ]
 
 
-def measure(repository: Repository, cards: list[str]) -> dict[str, Measured]:
-    """Every search, by title; and a read."""
-    found = {"read": Measured(_median(lambda: repository.read(OPEN, "Patient", "p7")), 1, 1)}
-    for title, resource_type, pairs in searches(cards):
-        page = repository.search(OPEN, resource_type, pairs)
-        keys = _keys(repository, resource_type, pairs)
-        milliseconds = _median(lambda t=resource_type, p=pairs: repository.search(OPEN, t, p))  # type: ignore[misc]
-        found[title] = Measured(milliseconds, len(page.entries), keys)
+def measure(sizes: list[tuple[Repository, list[str]]]) -> list[dict[str, Measured]]:
+    """For each size every search, by title; and a read. The sizes take turns, so that a busy moment meets both."""
+    found: list[dict[str, Measured]] = [{} for _ in sizes]
+    reads = [partial(repository.read, OPEN, "Patient", "p7") for repository, _ in sizes]
+    for each, milliseconds in zip(found, _medians(reads), strict=True):
+        each["read"] = Measured(milliseconds, 1, 1)
+    listed = [searches(cards) for _, cards in sizes]
+    for rows in zip(*listed, strict=True):
+        acts = [
+            partial(repo.search, OPEN, kind, pairs) for (repo, _), (_, kind, pairs) in zip(sizes, rows, strict=True)
+        ]
+        counts = [len(act().entries) for act in acts]
+        times = _medians(acts)
+        for number, (title, kind, pairs) in enumerate(rows):
+            found[number][title] = Measured(times[number], counts[number], _keys(sizes[number][0], kind, pairs))
     return found
 
 
-def _median(act: Callable[[], Any]) -> float:
-    times = []
+def _medians(acts: Sequence[Callable[[], Any]]) -> list[float]:
+    times: list[list[float]] = [[] for _ in acts]
     for _ in range(RUNS):
-        begin = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times) * 1000
+        for taken, act in zip(times, acts, strict=True):
+            begin = time.perf_counter()
+            act()
+            taken.append(time.perf_counter() - begin)
+    return [statistics.median(taken) * 1000 for taken in times]
 
 
 def _keys(repository: Repository, resource_type: str, pairs: Pairs) -> int:
@@ -137,14 +149,15 @@ def _keys(repository: Repository, resource_type: str, pairs: Pairs) -> int:
 def table(small: dict[str, Measured], large: dict[str, Measured], sizes: tuple[int, int]) -> str:
     """The two sizes side by side, as Markdown."""
     lines = [
-        f"| search | ms at {sizes[0]:,} | ms at {sizes[1]:,} | times | rows | keys at {sizes[0]:,} | keys at {sizes[1]:,} |",
+        f"| search | ms at {sizes[0]:,} | ms at {sizes[1]:,} | times | rows at each | keys at {sizes[0]:,} | at {sizes[1]:,} |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for title, one in small.items():
         other = large[title]
         ratio = other.milliseconds / one.milliseconds
         cells = [title, f"{one.milliseconds:.2f}", f"{other.milliseconds:.2f}", f"**{ratio:.1f}**"]
-        lines.append("| " + " | ".join([*cells, str(other.rows), f"{one.keys:,}", f"{other.keys:,}"]) + " |")
+        cells += [f"{one.rows}, {other.rows}", f"{one.keys:,}", f"{other.keys:,}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -154,15 +167,17 @@ def main() -> None:
     options.add_argument("--patients", type=int, default=200_000)
     options.add_argument("--write", type=Path)
     chosen: Any = options.parse_args()
-    results, rates = [], []
+    rates, sizes = [], []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Mongod(Path(folder), cache_mb=4096) as mongod:
         for amount in (SMALL, chosen.patients):
-            store = Store.open(mongod.uri, f"size{amount}")
-            repository = Repository(store)
+            repository = Repository(Store.open(mongod.uri, f"size{amount}"))
             cards, rate = load(repository, amount, lambda text: print(text, flush=True))
             rates.append(rate)
-            results.append(measure(repository, cards))
-            store.close()
+            sizes.append((repository, cards))
+        time.sleep(SETTLE_SECONDS)
+        results = measure(sizes)
+        for repository, _ in sizes:
+            repository.store.close()
     text = table(results[0], results[1], (SMALL * 5, chosen.patients * 5))
     text += f"\n\nLoaded at {rates[0]:,.0f} and {rates[1]:,.0f} records a second, indexes growing with them.\n"
     print(text)

@@ -109,7 +109,10 @@ def _lower(bound: Bound, width: Any, many: bool) -> Any:
     lower = -math.inf
     if bound.low_from is not None:
         lower = bound.low_from - width if many else bound.low_from
-    return lower if bound.high_above is None else max(lower, bound.high_above - width)
+    if bound.high_above is None or width == math.inf:
+        return lower
+    # Strictly behind: a weight that hundreds have would otherwise be read before the first that is greater.
+    return max(lower, math.nextafter(bound.high_above - width, math.inf))
 
 
 def _upper(bound: Bound) -> Any:
