@@ -19,6 +19,8 @@ class Request:
     path: str
     body: bytes | None = None
     status: int = 200
+    token: str = ""
+    """What the Authorization header holds."""
 
 
 @dataclass
@@ -57,6 +59,8 @@ def run(
             if started >= end or failures:
                 break
             headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+            if request.token:
+                headers["Authorization"] = request.token
             connection.request(request.method, request.path, request.body, headers)
             answer = connection.getresponse()
             text = answer.read()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .citizen import pages
+from .access import audit_border, authorize, smart
+from .access.audit_spool import Spool
+from .access.limits import Limit
+from .citizen import health_link_service, pages
+from .citizen.card_login import CardHolders
+from .citizen.frame import frame
 from .config import Config
+from .desk import pages as desk_pages
 from .desk import start
 from .errors import FhirError
+from .intake import clinic_calls, resident_calls
+from .intake.gateway import adapters, province
 from .repository import Repository
-from .rest import address, blueprint, bundles, openapi, responses
+from .rest import access, address, blueprint, bundles, cors, export_status, openapi, responses
 from .rest.errors import from_framework, unexpected
 from .rest.interactions import INTERACTIONS
 
@@ -20,13 +29,50 @@ def create_app(repository: Repository, *, config: Config) -> Flask:
     app = Flask("fhir_server", static_folder=None)
     # A doubled slash is a wrong address, not one to redirect from.
     app.url_map.merge_slashes = False
+    if config.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]  # as Flask's manual says
+    if config.audit:
+        repository.seal_audit_trail()
+        audit_border.watch(app, Spool(config.audit_spool), responses.request_id)
+    if config.access == "smart":
+        _add_smart(app, repository, config)
     app.register_blueprint(blueprint.create_blueprint(repository, config))
+    app.register_blueprint(export_status.create_blueprint(repository, config))
     app.register_blueprint(openapi.create_blueprint(INTERACTIONS, config))
     app.register_blueprint(pages.create_blueprint(repository, config))
+    app.register_blueprint(health_link_service.create_blueprint(repository, config))
     app.register_blueprint(start.create_blueprint(repository, config))
+    app.register_blueprint(desk_pages.create_blueprint(repository, config))
+    app.register_blueprint(province.create_blueprint(repository))
+    app.register_blueprint(adapters.create_blueprint(repository))
+    app.register_blueprint(clinic_calls.create_blueprint(repository, config))
+    app.register_blueprint(resident_calls.create_blueprint(repository, config))
     _add_health(app, repository)
     _add_error_handlers(app, config)
     return app
+
+
+def _add_smart(app: Flask, repository: Repository, config: Config) -> None:
+    """The authorization server, and the guard that asks for its tokens."""
+    database, cards = repository.store.database, CardHolders(repository)
+    by_address = Limit(database, "address", config.address_limit)
+    look_up = access.LookUp(database, repository.denials_stage)
+    access.guard(app, look_up, cards, Limit(database, "client", config.client_limit), by_address)
+    for_clients = smart.create_blueprint(database, config, cards, by_address)
+    _open_to_origins(for_clients, config)
+    app.register_blueprint(for_clients)
+    app.register_blueprint(authorize.create_blueprint(database, config, cards, by_address, frame))
+
+
+def _open_to_origins(blueprint: Blueprint, config: Config) -> None:
+    """Let the pages of the allowed origins read what a blueprint answers: apps that live in a browser."""
+
+    @blueprint.after_request
+    def allow(response: Response) -> Response:
+        told = cors.preflight_headers if request.method == "OPTIONS" else cors.headers
+        response.headers.extend(told(request.headers.get("Origin"), config.cors_origins))
+        response.vary.add("Origin")
+        return response
 
 
 def _add_health(app: Flask, repository: Repository) -> None:

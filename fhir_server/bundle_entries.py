@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from . import patch, r4
+from .access import guard
 from .access.context import AccessContext
+from .admission import NOTHING_CHANGED
 from .errors import BadRequest, FhirError, Forbidden, Issue, TooLarge
 from .patch import Patch
 from .records import EntryResult
@@ -26,6 +28,7 @@ MAX_ENTRIES = 10_000
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 READS = ("GET", "HEAD")
 CHANGES = ("PUT", "PATCH", "DELETE")
+LETTERS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 _TYPES = frozenset(r4.RESOURCE_TYPES)
 
 
@@ -44,6 +47,8 @@ class Entry:
     query: list[tuple[str, str]]
     version: str | None = None
     """Of a read: the version it names, "" for a whole history, None for the current version or a search."""
+    operation: bool = False
+    """Whether it asks for an operation that only reads: it is a read then, whatever its method."""
     only_new: bool = False
     change: Patch | None = None
     # Set anew on every try of the transaction:
@@ -113,6 +118,8 @@ def _entry(number: int, raw: Any, bases: Sequence[str]) -> Entry:
     if method not in METHODS:
         raise BadRequest(f"The method '{str(method)[:20]}' is not supported here; use {', '.join(METHODS)}.")
     path, _, criteria = relative_url(request["url"], bases).partition("?")
+    if method in ("GET", "HEAD", "POST") and path.rpartition("/")[2].startswith("$"):
+        return Entry(number, "GET", "", "", "", "", None, None, [], operation=True)
     type, id, version = _address(method, path)
     resource, full_url = raw.get("resource"), raw.get("fullUrl")
     if method in ("POST", "PUT", "PATCH") and not isinstance(resource, dict):
@@ -169,7 +176,9 @@ def _version(if_match: Any) -> int | None:
 def check(repository: Repository, ctx: AccessContext, entry: Entry) -> None:
     """What can be refused without looking at the database. Raises BadRequest, Forbidden."""
     if ctx.patient is not None and entry.method in CHANGES:
-        raise Forbidden("This caller may add records, and not change or delete any.")
+        raise Forbidden(NOTHING_CHANGED)
+    if letter := LETTERS.get(entry.method):
+        guard.require(ctx, letter, entry.type)
     if entry.method == "POST" and entry.id:
         raise BadRequest("POST takes the type alone as its url; use PUT for an id of your choice.")
     if entry.method in CHANGES and not entry.id and not entry.criteria:

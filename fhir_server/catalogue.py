@@ -93,17 +93,17 @@ class ParameterCatalogue:
             self._stored.end("failed", definitions, now())
 
     def _rewrite(self, type: str, done: int) -> int:
-        collection = self._store.collection(type)
-        behind = ""
-        while documents := documents_behind(collection, behind, BATCH):
-            fields = [
-                (each["_id"], each["v"], document_fields(type, parse(each["json"]), self._base_url))
-                for each in documents
-            ]
-            rewrite_search_fields(collection, fields)
-            behind = documents[-1]["_id"]
-            done += len(documents)
-            self._stored.advance(done, now())
+        for collection in self._store.collections(type):
+            behind = ""
+            while documents := documents_behind(collection, behind, BATCH):
+                fields = [
+                    (each["_id"], each["v"], document_fields(type, parse(each["json"]), self._base_url))
+                    for each in documents
+                ]
+                rewrite_search_fields(collection, fields)
+                behind = documents[-1]["_id"]
+                done += len(documents)
+                self._stored.advance(done, now())
         return done
 
 

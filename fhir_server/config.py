@@ -119,7 +119,32 @@ class Config:
         metadata=_setting(
             _one_of("open", "smart"),
             "Who may use the server: `open` is anybody, and is refused on any address but loopback. "
-            "`smart` (SMART on FHIR) is not available yet.",
+            "`smart` is whoever has an access token of SMART on FHIR ([docs/security.md](docs/security.md)).",
+        ),
+    )
+    audit: bool | None = field(
+        default=None,
+        metadata=_setting(
+            _yes_or_no,
+            "Whether an AuditEvent is kept of every access, in MongoDB and until then below `FHIR_DATA`.",
+            shown="`yes` with `smart`, else `no`",
+        ),
+    )
+    client_limit: int = field(
+        default=6_000,
+        metadata=_setting(
+            _between(10, 10_000_000),
+            "With `smart`: weight of requests that a client may make in a minute (a read 1, a search 5).",
+        ),
+    )
+    address_limit: int = field(
+        default=12_000,
+        metadata=_setting(_between(10, 10_000_000), "With `smart`: the same for a network address."),
+    )
+    proxies: int = field(
+        default=0,
+        metadata=_setting(
+            _between(0, 5), "Proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."
         ),
     )
     workers: int = field(default=1, metadata=_setting(_between(1, 64), "Processes that answer requests."))
@@ -166,6 +191,8 @@ class Config:
     def __post_init__(self) -> None:
         if not self.public_url:
             object.__setattr__(self, "public_url", f"http://{self.authority}")
+        if self.audit is None:
+            object.__setattr__(self, "audit", self.access == "smart")
         if self.default_count > self.max_count:
             raise ConfigError("FHIR_DEFAULT_COUNT must not be above FHIR_MAX_COUNT.")
         if self.access == "open" and not _is_loopback(self.host):
@@ -178,6 +205,11 @@ class Config:
     def authority(self) -> str:
         """Host and port as they stand in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def audit_spool(self) -> Path:
+        """Where audit records wait until they are in MongoDB, and where their anchors are kept."""
+        return self.data / "audit"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **overrides: Any) -> Config:

@@ -12,7 +12,7 @@ from functools import cache
 from time import monotonic
 from typing import Any, Final
 
-from profiles import conformance_resources
+from profiles import PLACE_URLS, file_resources, place_resources
 
 from .records import Stored
 from .resource.exact import parse
@@ -30,12 +30,13 @@ _LONGEST = 2048
 
 
 @cache
-def _packaged() -> dict[tuple[str, str], Json]:
-    return {
-        (each["resourceType"], each["url"]): each
-        for each in conformance_resources()
-        if each["resourceType"] in TYPES and "url" in each
-    }
+def _packaged(places: bool) -> dict[tuple[str, str], list[Json]]:
+    """The package's definitions, the newest version of each first. Those of places, which are large, have to be meant."""
+    found: dict[tuple[str, str], list[Json]] = {}
+    for each in place_resources() if places else file_resources():
+        if each["resourceType"] in TYPES:
+            found.setdefault((each["resourceType"], each["url"]), []).insert(0, each)
+    return found
 
 
 class Definitions:
@@ -53,17 +54,17 @@ class Definitions:
         """A definition is being written: for SECONDS nothing kept is trusted, until the write has surely ended."""
         self._unsettled_until = self._clock() + SECONDS
 
-    def find(self, resource_type: str, canonical: str) -> Json | None:
+    def find(self, resource_type: str, canonical: str, *, fresh: bool = False) -> Json | None:
         """The newest definition with this URL, and version when the canonical names one; None when there is none.
 
-        The same object as long as the definition does not change.
+        The same object as long as the definition does not change. `fresh` asks the store and not what is kept.
         """
         if len(canonical) > _LONGEST:
             return None
         key = resource_type, canonical
         now = self._clock()
         kept = self._kept.get(key)
-        if kept is not None and kept[0] > now and self._unsettled_until < now:
+        if not fresh and kept is not None and kept[0] > now and self._unsettled_until < now:
             return kept[1]
         found = self._look(resource_type, canonical.partition("#")[0])
         if len(self._kept) >= _KEPT:
@@ -79,8 +80,8 @@ class Definitions:
             definition = self._parse(stored)
             if definition is not None and version in ("", definition.get("version")):
                 return definition
-        packaged = _packaged().get((resource_type, url))
-        return packaged if packaged is not None and version in ("", packaged.get("version")) else None
+        packaged = _packaged(url in PLACE_URLS).get((resource_type, url), ())
+        return next((each for each in packaged if version in ("", each.get("version"))), None)
 
     def _parse(self, stored: Stored) -> Json | None:
         key = stored.type, stored.id, stored.version

@@ -136,6 +136,16 @@ class Unprocessable(FhirError):
     status, code = 422, "business-rule"
 
 
+class TooMany(FhirError):
+    """As much of this kind is going on as the server takes at once."""
+
+    status, code = 429, "throttled"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "60"}
+
+
 class Unavailable(FhirError):
     """The server cannot do this now and may later."""
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#history. Only the repository calls this; it ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,12 +15,15 @@ from .records import HistoryPage, stored_of
 from .search.intervals import Interval, date_interval
 from .search.paging import decode_cursor, encode_cursor
 from .search.query import Pair
+from .sight import Outlook, Sight
 from .store import versions
 from .store.records import Document, Session, Store
 from .store.versions import Versions
 
+PARAMETERS = ("_since", "_at", "_count", "_sort")
 COUNT_BOUND = 10_000
 """A history of a type or of everything is counted this far; a longer one has no total unless _count=0 asks for it."""
+EVERY_TYPE = ""
 _UNBOUNDED = 2**31 - 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,9 +40,7 @@ class HistoryQuery:
     """The pairs that the link to the next page repeats."""
 
 
-def parse_history_query(
-    pairs: list[Pair], default_count: int, max_count: int, owner: str | None = None
-) -> HistoryQuery:
+def parse_history_query(pairs: list[Pair], default_count: int, max_count: int) -> HistoryQuery:
     """The query in the decoded pairs. Raises BadRequest: a version that is left out unasked is a lost record."""
     query = HistoryQuery(default_count)
     since, at = None, None
@@ -66,9 +67,9 @@ def parse_history_query(
                 raise BadRequest(f"A history is sorted by _lastUpdated or -_lastUpdated, not by '{value[:40]}'.")
             query.ascending = value == "_lastUpdated"
         else:
-            raise BadRequest(f"A history takes _since, _at, _count and _sort, not '{name[:40]}'.", code="not-supported")
+            raise BadRequest(f"A history takes {', '.join(PARAMETERS)}, not '{name[:40]}'.", code="not-supported")
         query.kept = (*query.kept, (name, value))
-    query.wanted = Versions(since, at, owner)
+    query.wanted = Versions(since, at)
     return query
 
 
@@ -86,8 +87,9 @@ def _moments(name: str, value: str) -> tuple[datetime, datetime]:
 class RecordHistory:
     """The histories of one store."""
 
-    def __init__(self, store: Store, default_count: int, max_count: int) -> None:
+    def __init__(self, store: Store, outlook: Outlook, default_count: int, max_count: int) -> None:
         self.store = store
+        self._outlook = outlook
         self._default_count = default_count
         self._max_count = max_count
 
@@ -95,10 +97,12 @@ class RecordHistory:
         self, ctx: AccessContext, type: str | None, id: str | None, pairs: list[Pair], *, session: Session = None
     ) -> HistoryPage:
         """One page. Raises BadRequest, NotFound, and Forbidden for all but a caller's own records."""
-        query = parse_history_query(pairs, self._default_count, self._max_count, ctx.patient)
+        query = parse_history_query(pairs, self._default_count, self._max_count)
+        sight = self._outlook.of(ctx, "r", session)
+        query.wanted = replace(query.wanted, seen=tuple(sight.kept(type or EVERY_TYPE)))
         if type is not None and id is not None:
-            return self._of_one(ctx, type, id, query, session)
-        if ctx.patient is not None:
+            return self._of_one(sight, type, id, query, session)
+        if ctx.patient is not None or not sight.in_full(type or EVERY_TYPE):
             raise Forbidden("The history of all records is not open to this caller.")
         if query.count == 0:
             return HistoryPage([], versions.count(self.store, type, query.wanted, _UNBOUNDED, session))
@@ -122,20 +126,28 @@ class RecordHistory:
             total = len(found) if complete else versions.count(self.store, type, query.wanted, COUNT_BOUND, session)
         return HistoryPage([stored_of(each["type"], each) for each in found[: query.count]], total, following)
 
-    def _of_one(self, ctx: AccessContext, type: str, id: str, query: HistoryQuery, session: Session) -> HistoryPage:
-        current = self.store.current(type, id, owner=ctx.patient, session=session)
-        if current is None and (ctx.patient is not None or self.store.last_version(type, id, session=session) is None):
+    def _of_one(self, sight: Sight, type: str, id: str, query: HistoryQuery, session: Session) -> HistoryPage:
+        current = sight.current(type, id)
+        if current is None and (sight.limited(type) or self.store.last_version(type, id, session=session) is None):
             raise NotFound(f"There is no {type} with the id '{id}'.")
+        if current is not None and not sight.in_full(type):
+            # A version that was somebody else's is not given to who sees the current one.
+            seen = (*query.wanted.seen, {"o": current["o"]} if "o" in current else {"o": {"$exists": False}})
+            query.wanted = replace(query.wanted, seen=seen)
         shown = current is not None and query.wanted.includes(current)
         top = None if current is None else current["v"]
         total = versions.count_of_one(self.store, type, id, query.wanted, below=top, session=session) + shown
         if query.count == 0:
-            return HistoryPage([], total)
+            return HistoryPage([], total if sight.in_full(type) else None)
         found = self._versions(type, id, current, query, session)
         following = None
         if len(found) > query.count:
             following = [*query.kept, ("_cursor", encode_cursor([found[query.count - 1]["v"]]))]
-        return HistoryPage([stored_of(type, each) for each in found[: query.count]], total, following)
+        given = found[: query.count]
+        if not sight.in_full(type):
+            given = [each for each in given if sight.sees_version(type, each)]
+            return HistoryPage([stored_of(type, each) for each in given], None, following)
+        return HistoryPage([stored_of(type, each) for each in given], total, following)
 
     def _versions(
         self, type: str, id: str, current: Document | None, query: HistoryQuery, session: Session

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .errors import Issue
-from .joining import BESIDE
+from .joining import BESIDE, passing
 from .records import Stored, stored_of
 from .search.includes import included_ids, referring_tokens
 from .search.query import Include, Query
+from .sight import Sight
 from .store.records import Document, Session, Store
 
 ROUNDS = 8  # how far :iterate follows
@@ -15,9 +16,9 @@ ROUNDS = 8  # how far :iterate follows
 class Inclusion:
     """The resources that one page includes, each once, for one caller; at most `limit`, with a warning beyond."""
 
-    def __init__(self, store: Store, owner: str | None, limit: int, issues: list[Issue], session: Session) -> None:
+    def __init__(self, store: Store, sight: Sight, limit: int, issues: list[Issue], session: Session) -> None:
         self.store = store
-        self.owner = owner
+        self.sight = sight
         self.limit = limit
         self.issues = issues
         self.session = session
@@ -46,15 +47,21 @@ class Inclusion:
     def _add_referring(
         self, include: Include, type: str, documents: list[Document], added: dict[str, list[Document]]
     ) -> None:
+        if type == "Patient" and documents:  # what refers to those merged into them belongs to them as well
+            behind = self.store.merges.behind([each["_id"] for each in documents], self.session)
+            documents = [*documents, *({"_id": each} for each in behind)]
         tokens = referring_tokens(include, type, documents)
         if tokens:
             self._add(include.source, {"x": {"$in": tokens}}, added)
 
     def _add(self, type: str, wanted: Document, added: dict[str, list[Document]]) -> None:
+        if not self.sight.may(type):
+            return  # a reference may lead to any type: those without a scope are left out
         room = self.limit - len(self.found)
-        if self.owner is not None:
-            wanted = {"$and": [{"o": self.owner}, wanted]}
-        for document in self.store.currents(type, wanted, fields=BESIDE, limit=self.limit + 1, session=self.session):
+        found = self.store.currents(
+            type, self.sight.wanted(type, wanted), fields=BESIDE, limit=self.limit + 1, session=self.session
+        )
+        for document in passing(found, self.sight.checks(type)):
             key = (type, document["_id"])
             if key in self.seen:
                 continue

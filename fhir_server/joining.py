@@ -7,7 +7,7 @@ searched for is read first when it has few matches, and otherwise asked batch by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .errors import BadRequest, Unprocessable
@@ -17,16 +17,14 @@ from .search.clauses import AnyClause, Chain, Clause, Composite, Either, Has, Li
 from .search.conditions import conditions
 from .search.filters import NOTHING, Filter, Reading, all_of, any_of
 from .search.parameters import token_key
+from .sight import BatchCheck, Sight
 from .store.records import Document, Session, Store
 
 FEW = 1000  # ids that one side of a join may be turned into
 READ = 2000  # documents that are read to find them
 LISTED = 5000  # entries of a List
 
-BatchCheck = Callable[[list[Document]], list[Document]]
-"""The documents (with `json` and `tokens`) that pass."""
-
-BESIDE = {"tokens": "$x"}  # what a batch check reads beside what is served
+BESIDE: Document = {"tokens": "$x", "o": 1, "l": 1}  # what a batch check reads beside the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ class Parts:
 class Joining:
     """The joins of one search, in the name of one caller."""
 
-    def __init__(self, store: Store, reading: Reading, owner: str | None, session: Session) -> None:
+    def __init__(self, store: Store, reading: Reading, sight: Sight, session: Session) -> None:
         self.store = store
         self.reading = reading
-        self.owner = owner
+        self.sight = sight
         self.session = session
         self._known: dict[tuple[str, int], Parts] = {}
 
@@ -92,16 +90,22 @@ class Joining:
 
     def _chain(self, chain: Chain) -> Parts:
         found: list[str] = []
-        for target, inner in chain.inner.items():
+        for target, inner in self._open(chain).items():
             ids = self._ids(target, inner)
             if ids is None:
                 return Parts({}, (self._chain_check(chain),))
+            if target == "Patient":
+                ids += self.reading.merged(ids)
             found += [f"{key}{target}/{each}" for key in _keys(chain, target) for each in ids]
         return Parts({"x": {"$in": found}} if found else NOTHING)
 
+    def _open(self, chain: Chain) -> dict[str, AnyClause]:
+        """What a chain asks of the types that the caller may search: what others hold does not count."""
+        return {target: inner for target, inner in chain.inner.items() if self.sight.may(target)}
+
     def _ids(self, type: str, clause: AnyClause) -> list[str] | None:
         """The ids of a clause's matches; None when there are more than a few."""
-        parts = self.parts(type, clause)
+        parts = self._seen(type, clause)
         if not parts.checks:
             found = self._find(type, parts.filter, FEW + 1)
             return None if len(found) > FEW else [each["_id"] for each in found]
@@ -114,12 +118,13 @@ class Joining:
     def _chain_check(self, chain: Chain) -> BatchCheck:
         def check(documents: list[Document]) -> list[Document]:
             allowed: set[str] = set()
-            for target, inner in chain.inner.items():
+            for target, inner in self._open(chain).items():
                 beginnings = tuple(f"{key}{target}/" for key in _keys(chain, target))
                 tokens = {token for each in documents for token in each["tokens"] if token.startswith(beginnings)}
                 ids = {token.rpartition("/")[2] for token in tokens}
-                passing = self._among(target, inner, sorted(ids))
-                allowed |= {token for token in tokens if token.rpartition("/")[2] in passing}
+                into = self.store.merges.standing_for(sorted(ids), self.session) if target == "Patient" else {}
+                passing = self._among(target, inner, sorted(ids | set(into.values())))
+                allowed |= {token for token in tokens if passing & _standing(token.rpartition("/")[2], into)}
             return [each for each in documents if not allowed.isdisjoint(each["tokens"])]
 
         return check
@@ -128,7 +133,7 @@ class Joining:
         """Which of some resources fulfil a clause."""
         if not ids:
             return set()
-        parts = self.parts(type, clause)
+        parts = self._seen(type, clause)
         wanted = all_of([{"_id": {"$in": ids}}, *([parts.filter] if parts.filter else [])])
         found = self._find(type, wanted, 0, BESIDE if parts.checks else {}, texts=bool(parts.checks))
         return {each["_id"] for each in passing(found, parts.checks)}
@@ -137,24 +142,27 @@ class Joining:
 
     def _has(self, type: str, has: Has) -> Parts:
         beginnings = tuple(f"{key}{type}/" for key in _keys(has, type))
-        parts = self.parts(has.source, has.inner)
+        parts = self._seen(has.source, has.inner)
         found = self._find(has.source, parts.filter, READ + 1, BESIDE, texts=bool(parts.checks))
         if len(found) <= READ:
             referring = passing(found, parts.checks)
             tokens = {token for each in referring for token in each["tokens"] if token.startswith(beginnings)}
             ids = {token.rpartition("/")[2] for token in tokens}
             if len(ids) <= FEW:
+                if type == "Patient":  # what refers to who was merged refers to who stands for them
+                    ids.update(self.store.merges.standing_for(sorted(ids), self.session).values())
                 return Parts({"_id": {"$in": sorted(ids)}})
         return Parts({}, (self._has_check(type, has),))
 
     def _has_check(self, type: str, has: Has) -> BatchCheck:
         keys = _keys(has, type)
-        parts = self.parts(has.source, has.inner)
+        parts = self._seen(has.source, has.inner)
 
         def check(documents: list[Document]) -> list[Document]:
-            by_token = {f"{key}{type}/{each['_id']}": each["_id"] for key in keys for each in documents}
+            meant = self._meant(type, [each["_id"] for each in documents])
+            by_token = {f"{key}{type}/{id}": standing for key in keys for id, standing in meant.items()}
             tokens = list(by_token)
-            wanted = all_of([{"x": {"$in": tokens}}, *([parts.filter] if parts.filter else []), *self._owned()])
+            wanted = all_of([{"x": {"$in": tokens}}, *([parts.filter] if parts.filter else [])])
             if parts.checks:
                 found = self._find(has.source, wanted, 2 * READ + 1, BESIDE, texts=True)
                 if len(found) > 2 * READ:
@@ -162,10 +170,16 @@ class Joining:
                 held = {token for each in passing(found, parts.checks) for token in each["tokens"]}
             else:
                 held = self.store.referring_tokens(has.source, wanted, tokens, session=self.session)
-            kept = {by_token[token] for token in tokens if token in held}
+            kept = {id for token in tokens if token in held for id in by_token[token]}
             return [each for each in documents if each["_id"] in kept]
 
         return check
+
+    def _meant(self, type: str, ids: list[str]) -> dict[str, set[str]]:
+        """`id -> who is meant by it`, for resources and, of Patients, for those that were merged into them."""
+        behind = self.reading.merged(ids) if type == "Patient" else []
+        into = self.store.merges.standing_for(behind, self.session) if behind else {}
+        return {id: {id} for id in ids} | {id: _standing(id, into) for id in behind}
 
     # ---- lists ----------------------------------------------------------------------------------------------------
 
@@ -173,23 +187,34 @@ class Joining:
         """https://hl7.org/fhir/R4/search.html#list: functional lists ($current-...) are not kept by this server."""
         if listed.list_id.startswith("$"):
             raise BadRequest("Functional lists such as $current-problems are not supported.", code="not-supported")
-        found = self._find("List", {"_id": listed.list_id}, 1, BESIDE)
+        wanted = self.sight.wanted("List", {"_id": listed.list_id})
+        found = passing(self._find("List", wanted, 1, BESIDE), self.sight.checks("List"))
         beginning = f"entry.item|{type}/"
         tokens = [token for each in found for token in each["tokens"] if token.startswith(beginning)]
         if len(tokens) > LISTED:
             raise Unprocessable(f"The List has more than {LISTED} entries.", code="too-costly")
         return {"_id": {"$in": [token.rpartition("/")[2] for token in tokens]}}
 
-    def _owned(self) -> list[Filter]:
-        return [] if self.owner is None else [{"o": self.owner}]
+    def _seen(self, type: str, clause: AnyClause) -> Parts:
+        """What a clause becomes among the records of another type that the caller may see. Raises Forbidden."""
+        parts = self.parts(type, clause)
+        return Parts(self.sight.wanted(type, parts.filter), (*parts.checks, *self.sight.checks(type)))
 
     def _find(
         self, type: str, wanted: Filter, limit: int, fields: Document | None = None, *, texts: bool = False
     ) -> list[Document]:
-        """The caller's documents that fulfil a filter; with their texts only where checks will read them."""
-        owned = all_of([*self._owned(), *([wanted] if wanted else [])])
+        """The documents that fulfil a filter; with their texts only where checks will read them."""
         read = self.store.currents if texts else self.store.bare
-        return read(type, owned, fields=fields or {}, limit=limit, session=self.session)
+        return read(type, wanted, fields=fields or {}, limit=limit, session=self.session)
+
+
+def _standing(id: str, into: dict[str, str]) -> set[str]:
+    """A Patient and those who stand for it since it was merged."""
+    found = {id}
+    while id in into:
+        id = into[id]
+        found.add(id)
+    return found
 
 
 def _keys(join: Chain | Has, target: str) -> list[str]:

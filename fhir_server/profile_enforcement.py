@@ -1,7 +1,8 @@
 """Profiles on the way into the records: what `meta.profile` names and the server holds is asked of the resource.
 
-https://hl7.org/fhir/R4/profiling.html#resources. Measured on one of two shared cores: R4's bodyweight profile, with its
-base, two constraints and a value set, 0.4 ms an Observation; a resource that names no profile pays nothing.
+https://hl7.org/fhir/R4/profiling.html#resources. Measured on one of two shared cores: a Patient profile with
+eight identifier slices, six extensions and their definitions 110 µs (518 before slices were looked up in one table), with
+one constraint in FHIRPath 200 µs; a resource that names no profile pays nothing.
 """
 
 from __future__ import annotations

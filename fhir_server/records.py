@@ -8,9 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import uuid_utils
 
+from .access.care import care_fields
 from .access.owner import owner_of
+from .access.sensitivity import restricted
 from .errors import Issue
 from .resource.exact import Resource, dump, stamp
+from .search.contained import contained_documents
 from .search.entries import document_fields
 from .search.query import Pair
 
@@ -27,6 +30,15 @@ class Stored(NamedTuple):
     json: bytes | None
     method: str
     """POST, PUT, PATCH or DELETE: what made this version."""
+    container: str = ""
+    """Type/id of what contains it; `id` is only known there."""
+    owner: str = ""
+    """The patient whose record it is part of."""
+
+    @property
+    def address(self) -> str:
+        """Type/id, or Type/id#local for what is contained in that resource."""
+        return f"{self.container}#{self.id}" if self.container else f"{self.type}/{self.id}"
 
 
 Outcome = Literal["created", "updated", "unchanged", "existing", "deleted"]
@@ -87,28 +99,41 @@ def now() -> datetime:
 def document_of(
     resource_type: str, logical_id: str, version: int, resource: Resource, method: str, moment: datetime, base_url: str
 ) -> Document:
-    """The document to store for a version of a resource that has passed validation."""
+    """The document to store for a version of a resource that has passed validation.
+
+    Under `contained`, where it has such, the documents of its contained resources, which are stored apart.
+    """
     stamped = stamp(resource, resource_type, logical_id, version, moment)
     text = dump(stamped)
     fields = document_fields(resource_type, stamped, base_url)
     document: Document = {"_id": logical_id, "v": version, "t": moment, "m": method}
-    owner = owner_of(resource_type, logical_id, text, fields["x"])
+    context = stamped.get("securityContext", {}).get("reference", "").removeprefix(f"{base_url}/")
+    owner = owner_of(resource_type, logical_id, text, fields["x"], context)
     if owner is not None:
         document["o"] = owner
+    if labels := restricted(stamped):
+        document["l"] = labels
+    document.update(care_fields(stamped, base_url))
     document["json"] = text.decode()
     document["resource"] = stamped
     document.update(fields)
+    if stamped.get("contained"):
+        document["contained"] = contained_documents(document, resource_type, base_url)
     return document
 
 
 def stored_of(resource_type: str, document: Document) -> Stored:
-    """The version in a document of a record collection or of `history`."""
+    """The version in a document of a record collection, of `history`, or of a contained resource."""
     text = document.get("json")
+    container = document.get("c", "")
+    logical_id = document.get("id") or document["_id"]
     return Stored(
         resource_type,
-        document.get("id") or document["_id"],
+        logical_id.rpartition("#")[2] if container else logical_id,
         document["v"],
         document["t"],
         None if text is None else text.encode(),
         document["m"],
+        container,
+        document.get("o", ""),
     )

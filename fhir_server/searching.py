@@ -5,25 +5,29 @@ https://hl7.org/fhir/R4/search.html. Only the repository calls this; it has chec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 from . import r4
+from .access import guard
 from .access.context import AccessContext
 from .catalogue import ParameterCatalogue
+from .containing import container_unmatched, first_in_container, in_containers, merged
 from .errors import BadRequest, Issue, Unprocessable
+from .hierarchies import RecordHierarchies
 from .inclusion import Inclusion
-from .joining import BESIDE, BatchCheck, Joining, passing
+from .joining import BESIDE, Joining, passing
 from .records import SearchPage, Stored, now, stored_of
-from .search.clauses import AnyClause, escape
+from .search.clauses import AnyClause
+from .search.contained import BESIDE as BESIDE_CONTAINED
+from .search.contained import compartment_keys, refuse_uncontainable
 from .search.filters import Filter, Reading, Terminology
-from .search.includes import carries, system_and_code
 from .search.paging import Cursors
-from .search.parameters import parameters, token_key
 from .search.plan import Plan, plan
 from .search.query import Pair, Query, parse_query
+from .sight import CONTAINED, BatchCheck, Outlook, Sight
+from .store.pages import Found, place
 from .store.records import Document, Session, Store
 from .store.secrets import shared_secret
 
@@ -42,13 +46,23 @@ class _Run:
     type: str
     query: Query
     reading: Reading
-    owner: str | None
+    sight: Sight
     extra: list[Filter]
     checks: list[BatchCheck]
     session: Session
+    contained: bool = False
+    """Whether it reads contained resources instead of free-standing ones."""
+    repeats: list[BatchCheck] = field(default_factory=list)
+    """What leaves out the matches whose container is given for another one, and what is not the caller's to see."""
 
     def plan(self, position: Position | None = None) -> Plan:
-        return plan(self.query, self.reading, owner=self.owner, extra=self.extra, position=position)
+        return plan(
+            self.query,
+            self.reading,
+            owner=self.sight.owner(CONTAINED if self.contained else self.type),
+            extra=self.extra,
+            position=position,
+        )
 
 
 class RecordSearch:
@@ -59,6 +73,7 @@ class RecordSearch:
         self.base_url = base_url
         self.terminology: Terminology | None = None
         self.catalogue = ParameterCatalogue(store, base_url)
+        self.outlook = Outlook(store, base_url, lambda: self.terminology)
         self._default_count = default_count
         self._max_count = max_count
         self._made_cursors: Cursors | None = None
@@ -80,19 +95,25 @@ class RecordSearch:
         compartment: Compartment | None = None,
     ) -> SearchPage:
         """One page of the matches of one type. Raises BadRequest, Unprocessable."""
+        guard.require_names(ctx, [name for name, _ in pairs])
         query = self._parse(type, pairs, lenient)
         issues = list(query.issues)
-        run = self._run(ctx, type, query, session, compartment)
+        sight = self.outlook.of(ctx, "s", session)
+        runs = self._runs(sight, type, query, session, compartment)
         if query.count == 0:
-            return SearchPage([], issues, self._count(run), query.applied)
+            return SearchPage([], issues, sum(self._count(run) for run in runs), query.applied)
         context = _context(ctx, [type, *(compartment or ())], query)
         behind = self._cursors.verify(context, query.cursor) if query.cursor else []
-        documents, following = self._read(run, query.count, behind[-1] if behind else None)
-        entries = [("match", stored_of(type, document)) for document in documents]
+        documents, following = self._read_runs(runs, query.count, behind[-1] if behind else None)
+        if query.contained != "false" and query.contained_type == "container":
+            matches = in_containers(self.store, type, documents, sight, session)
+        else:
+            matches = [stored_of(type, document) for document in documents]
+        entries = [("match", each) for each in matches]
         if query.includes or query.revincludes:
-            include = Inclusion(self.store, ctx.patient, self._max_count, issues, session)
+            include = Inclusion(self.store, sight, self._max_count, issues, session)
             entries += [("include", each) for each in include.of(query, documents)]
-        total = self._total(run, None if following or query.cursor else len(documents), issues)
+        total = self._total(runs, None if following or query.cursor else len(documents), issues)
         return SearchPage(
             entries,
             issues,
@@ -112,13 +133,20 @@ class RecordSearch:
         compartment: Compartment | None = None,
     ) -> SearchPage:
         """One page of the matches of several types (_type, else all that are held), type by type."""
-        types, rest = self._types(pairs, compartment)
+        guard.require_names(ctx, [name for name, _ in pairs])
+        sight = self.outlook.of(ctx, "s", session)
+        types, rest = self._types(sight, pairs, compartment)
         first = self._parse(types[0], rest, lenient) if types else Query("")
         if first.includes or first.revincludes or first.sort:
             raise BadRequest(
                 "A search over several types takes no _include, _revinclude or _sort.", code="not-supported"
             )
-        runs = [self._run(ctx, type, self._parse(type, rest, lenient), session, compartment) for type in types]
+        if first.contained != "false":
+            raise BadRequest(
+                f"A search over several types takes no _contained={first.contained}; ask for one type.",
+                code="not-supported",
+            )
+        runs = [self._run(sight, type, self._parse(type, rest, lenient), session, compartment) for type in types]
         if not runs or first.count == 0 or first.total == "accurate":
             total = sum(self._count(run) for run in runs)
             if not runs or first.count == 0:
@@ -153,12 +181,13 @@ class RecordSearch:
                 return found, [runs[number + 1].type]
         return found, None
 
-    def _types(self, pairs: list[Pair], compartment: Compartment | None) -> tuple[list[str], list[Pair]]:
+    def _types(self, sight: Sight, pairs: list[Pair], compartment: Compartment | None) -> tuple[list[str], list[Pair]]:
         named = [each for name, value in pairs if name == "_type" for each in value.split(",") if each]
         for each in named:
             if each not in r4.RESOURCE_TYPES:
                 raise BadRequest(f"_type={each[:40]}: that is no resource type.")
-        held = self.store.types()
+            guard.require(sight.ctx, "s", each)
+        held = [name for name in self.store.types() if sight.may(name)]
         if compartment is not None:
             members = {name for name, codes in r4.compartment(compartment[0]).items() if codes}
             held = [name for name in held if name in members]
@@ -171,118 +200,154 @@ class RecordSearch:
         self.catalogue.refresh()
         return parse_query(type, pairs, lenient=lenient, default_count=self._default_count, max_count=self._max_count)
 
+    def _runs(
+        self, sight: Sight, type: str, query: Query, session: Session, compartment: Compartment | None
+    ) -> list[_Run]:
+        """The query on the free-standing resources of a type, on the contained ones, or on both."""
+        runs = [] if query.contained == "true" else [self._run(sight, type, query, session, compartment)]
+        if query.contained == "false":
+            return runs
+        refuse_uncontainable(query)
+        run = self._run(sight, type, query, session, compartment, contained=True)
+        if query.contained_type == "container":
+            run.repeats += [first_in_container(self.store, type, run.plan, run.checks, session)]
+            run.repeats += [container_unmatched(self.store, type, each.plan, each.checks, session) for each in runs]
+        return [*runs, run]
+
     def _run(
-        self, ctx: AccessContext, type: str, query: Query, session: Session, compartment: Compartment | None = None
+        self,
+        sight: Sight,
+        type: str,
+        query: Query,
+        session: Session,
+        compartment: Compartment | None = None,
+        *,
+        contained: bool = False,
     ) -> _Run:
-        reading = Reading(self.base_url, now(), units=self.store.units.of, terminology=self.terminology)
-        joining = Joining(self.store, reading, ctx.patient, session)
+        guard.require_searchable(sight.ctx, query)
+        guard.require(sight.ctx, "s", type)
+        seen = CONTAINED if contained else type
+        reading = Reading(
+            self.base_url,
+            now(),
+            units=self.store.units.of,
+            terminology=self.terminology,
+            hierarchies=RecordHierarchies(self.store, sight, session),
+            merged=cache_of_merges(self.store, session),
+        )
+        joining = Joining(self.store, reading, sight, session)
         several: list[AnyClause] = list(query.others)
         several += [clause for clause in query.clauses if clause.modifier == "text"]
         parts = [joining.parts(type, clause) for clause in several]
-        extra = [each.filter for each in parts if each.filter]
+        extra = [*sight.beside_owner(seen), *(each.filter for each in parts if each.filter)]
         if compartment is not None:
-            extra.insert(0, compartment_filter(type, compartment))
+            name, logical_id = compartment
+            ids = [logical_id, *(reading.merged([logical_id]) if name == "Patient" else ())]
+            held = {"p": {"$in": [f"{name}/{each}" for each in ids]}}
+            within = held if contained else compartment_filter(type, name, ids)
+            extra.insert(0, within)
         checks = [check for each in parts for check in each.checks]
-        return _Run(type, query, reading, ctx.patient, extra, checks, session)
+        return _Run(type, query, reading, sight, extra, checks, session, contained, sight.checks(seen))
+
+    def _read_runs(
+        self, runs: list[_Run], count: int, position: Position | None
+    ) -> tuple[list[Document], Position | None]:
+        """`_read` of one run, or of several as one list."""
+        if len(runs) == 1:
+            return self._read(runs[0], count, position)
+        plans = [run.plan() for run in runs]
+        parts = []
+        for run, made in zip(runs, plans, strict=True):
+            documents, following = self._read(run, count, position)
+            parts.append(([(place(made, each), each) for each in documents], following))
+        return merged(plans[0].keys, parts, count)
 
     def _read(self, run: _Run, count: int, position: Position | None) -> tuple[list[Document], Position | None]:
         """(at most `count` matches behind a position, the position behind which there are more)."""
-        fields = dict(BESIDE) if run.checks or run.query.includes else {}
-        if not run.checks:
-            found = self.store.search(run.type, run.plan(position), count + 1, fields, session=run.session)
+        fields: Document = dict(BESIDE) if run.checks or run.query.includes else {}
+        fields |= BESIDE_CONTAINED if run.contained else {}
+        checks = [*run.checks, *run.repeats]
+        if not checks:
+            found = self._found(run, position, count + 1, fields)
             more = len(found.documents) > count
             return found.documents[:count], found.position(count - 1) if more else None
         matches: list[Document] = []
+        batch = BATCH if run.checks else count + 1
         for _ in range(SCANNED // BATCH):
-            found = self.store.search(run.type, run.plan(position), BATCH, fields, session=run.session)
+            found = self._found(run, position, batch, fields)
             places = {document["_id"]: number for number, document in enumerate(found.documents)}
-            for document in passing(found.documents, run.checks):
+            for document in passing(found.documents, checks):
                 if len(matches) == count:
                     return matches, position
                 matches.append(document)
                 position = found.position(places[document["_id"]])
-            if len(found.documents) < BATCH:
+            if len(found.documents) < batch:
                 return matches, None
-            position = found.position(BATCH - 1)
+            position = found.position(batch - 1)
         return matches, position
 
+    def _found(self, run: _Run, position: Position | None, limit: int, fields: Document) -> Found:
+        return self.store.search(
+            run.type, run.plan(position), limit, fields, contained=run.contained, session=run.session
+        )
+
     def _count(self, run: _Run, *, bounded: bool = False) -> int:
-        if not run.checks:
-            return self.store.count(run.type, run.plan(), bounded=bounded, session=run.session)
+        checks = [*run.checks, *run.repeats]
+        if not checks:
+            return self.store.count(run.type, run.plan(), bounded=bounded, contained=run.contained, session=run.session)
+        if run.contained and not run.checks and len(run.repeats) == 1 and not run.sight.checks(CONTAINED):
+            return self.store.count_containers(run.type, run.plan(), bounded=bounded, session=run.session)
         counted, position = 0, None
+        fields: Document = {**BESIDE, **(BESIDE_CONTAINED if run.contained else {})}
         for _ in range(COUNTED // BATCH):
-            found = self.store.search(run.type, run.plan(position), BATCH, BESIDE, session=run.session)
-            counted += len(passing(found.documents, run.checks))
+            found = self._found(run, position, BATCH, fields)
+            counted += len(passing(found.documents, checks))
             if len(found.documents) < BATCH:
                 return counted
             position = found.position(BATCH - 1)
         raise Unprocessable("There is too much to count; narrow the search, or ask for no total.", code="too-costly")
 
-    def _total(self, run: _Run, seen: int | None, issues: list[Issue]) -> int | None:
+    def _total(self, runs: list[_Run], seen: int | None, issues: list[Issue]) -> int | None:
         """The number of matches: where it is known without counting, and where it was asked for."""
-        if run.query.total == "none":
+        asked = runs[0].query.total
+        if asked == "none":
             return None
         if seen is not None:
             return seen
-        if run.query.total == "accurate":
-            return self._count(run)
-        if run.query.total == "estimate":
+        if asked == "accurate":
+            return sum(self._count(run) for run in runs)
+        if asked == "estimate":
             text = "The total is an estimate; large ones are counted in part."
             issues.append(Issue(text, "informational", "information"))
-            return self._count(run, bounded=True)
+            return sum(self._count(run, bounded=True) for run in runs)
         return None
 
     def _link(self, context: str, query: Query, positions: list[Position]) -> list[Pair]:
         kept = [pair for pair in query.applied if pair[0] != "_cursor"]
         return [*kept, ("_cursor", self._cursors.sign(context, positions))] if positions else kept
 
-    # ---- what the writes ask -----------------------------------------------------------------------------------------
 
-    def lookup(self, ctx: AccessContext, type: str, param: str, values: list[str]) -> dict[str, list[Stored]]:
-        """`value -> live resources` for many values of one token parameter at once ("system|code" or "code")."""
-        found: dict[str, list[Stored]] = {value: [] for value in values}
-        for start in range(0, len(values), 200):
-            some = values[start : start + 200]
-            codes = sorted({system_and_code(value)[1] for value in some})
-            query = parse_query(type, [(param, ",".join(escape(code) for code in codes))])
-            made = self._run(ctx, type, query, None).plan()
-            fields = {"x": 1, "resource.identifier": 1}
-            for document in self.store.currents(type, made.filter, fields=fields, session=None):
-                for value in some:
-                    if carries(type, param, document, value):
-                        found[value].append(stored_of(type, document))
-        return found
+def cache_of_merges(store: Store, session: Session) -> Callable[[list[str]], list[str]]:
+    """`Patients -> those merged into them`, each asked for once in a search."""
+    known: dict[tuple[str, ...], list[str]] = {}
 
-    def matches(
-        self, ctx: AccessContext, type: str, criteria: str, *, limit: int = 2, session: Session = None
-    ) -> list[Document]:
-        """At most `limit` live documents that fulfil the criteria of a conditional interaction. Raises BadRequest."""
-        pairs = parse_qsl(criteria.lstrip("?"), keep_blank_values=True)
-        if not pairs:
-            raise BadRequest(f"The condition '{criteria[:60]}' has no search parameter; write name=value.")
-        query = parse_query(type, pairs)
-        if (not query.clauses and not query.others) or len(query.clauses) + len(query.others) != len(pairs):
-            raise BadRequest("A condition takes search parameters only, no _sort, _count or _include.")
-        run = self._run(ctx, type, query, session)
-        if run.checks:
-            return self._read(run, limit, None)[0]
-        return self.store.currents(type, run.plan().filter, fields={"o": 1}, limit=limit, session=session)
+    def merged(ids: list[str]) -> list[str]:
+        key = tuple(ids)
+        if key not in known:
+            known[key] = store.merges.behind(ids, session)
+        return known[key]
+
+    return merged
 
 
-def compartment_filter(type: str, compartment: Compartment) -> Filter:
-    """What is in somebody's compartment: https://hl7.org/fhir/R4/compartmentdefinition.html. Raises BadRequest."""
-    name, logical_id = compartment
-    codes = r4.compartment(name).get(type, ())
+def compartment_filter(type: str, name: str, ids: Sequence[str]) -> Filter:
+    """What is in somebody's compartment: https://hl7.org/fhir/R4/compartmentdefinition.html. Raises BadRequest.
+
+    `ids` is who it is, and then whoever was merged into this one.
+    """
     if type == name:
-        return {"_id": logical_id}
-    known = parameters(type)
-    tokens = [
-        f"{token_key(source, 'reference')}{name}/{logical_id}"
-        for code in codes
-        if code in known and known[code].type == "reference"
-        for source in known[code].sources
-        if source.target in ("", name)
-    ]
+        return {"_id": ids[0]}
+    tokens = [key + each for key in compartment_keys(type, name) for each in ids]
     if not tokens:
         raise BadRequest(f"A {type} is never in the compartment of a {name}.", code="not-supported")
     return {"x": {"$in": tokens}}
@@ -291,4 +356,4 @@ def compartment_filter(type: str, compartment: Compartment) -> Filter:
 def _context(ctx: AccessContext, scope: Sequence[str], query: Query) -> str:
     """What a paging link is good for: this caller, these types, these parameters."""
     pairs = [pair for pair in query.applied if pair[0] not in ("_cursor", "_count")]
-    return repr((ctx.patient, list(scope), sorted(pairs)))
+    return repr((ctx.actor, ctx.patient, list(scope), sorted(pairs)))

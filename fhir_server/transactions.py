@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import r4
+from .access import guard
 from .access.context import AccessContext
+from .auditing import note_written
 from .bundle_entries import CHANGES, READS, Entry, check, double, naming, read_entries, refuse_doubles
 from .conditional import check_absent, check_version, claim_key, later_than, one_match, target_id, unchanged
 from .errors import BadRequest, NotFound, PreconditionFailed
@@ -25,24 +27,41 @@ from .writing import MAX_DELETED, again_if_taken
 if TYPE_CHECKING:
     from .repository import Repository
 
+PerformOperation = Callable[["Repository", int], None]
+"""Carries out an operation that only reads, through a door that sees the transaction: (door, number of the entry)."""
+
 LARGE = 200  # entries from which a transaction waits for its turn among the large ones
 
 
 def carry_out(
-    repository: Repository, ctx: AccessContext, bundle: Resource, *, lenient: bool, base: str | None
+    repository: Repository,
+    ctx: AccessContext,
+    bundle: Resource,
+    *,
+    lenient: bool,
+    base: str | None,
+    perform: PerformOperation | None,
+    beside: Callable[[Any], None] = lambda session: None,
 ) -> list[EntryResult]:
-    """The result of each entry, in the order of the bundle. Raises FhirError; nothing is written then."""
+    """The result of each entry, in the order of the bundle. Raises FhirError; nothing is written then.
+
+    `beside` writes something else in the same transaction, given its session, after the entries.
+    """
     bases = tuple(dict.fromkeys([*([base] if base else []), repository.base_url]))
     entries = read_entries(bundle, bases)
     for entry in entries:
         with naming(entry.number):
             check(repository, ctx, entry)
     refuse_doubles(entries)
-    for type in {entry.type for entry in entries if entry.type}:
+    operations = any(entry.operation for entry in entries)
+    # No collection can be made while the transaction runs; an operation may read any type.
+    for type in {entry.type for entry in entries if entry.type} | {*(repository.types() if operations else ())}:
         repository.store.collection(type)
 
     def work(session: Any) -> list[EntryResult]:
-        return _Transaction(repository, ctx, entries, session, lenient, bases).run()
+        results = _Transaction(repository, ctx, entries, session, lenient, bases, perform).run()
+        beside(session)
+        return results
 
     return again_if_taken(lambda: repository.store.transact(work, large=len(entries) >= LARGE))
 
@@ -58,6 +77,7 @@ class _Transaction:
         session: Any,
         lenient: bool,
         bases: Sequence[str],
+        perform: PerformOperation | None,
     ) -> None:
         self.repository = repository
         self.writing = repository.writing
@@ -66,6 +86,7 @@ class _Transaction:
         self.entries = entries
         self.session = session
         self.lenient = lenient
+        self.perform = perform
         self.targets = Targets(bases)
         self.creates: dict[str, list[Document]] = {}
         self.replaces: dict[str, list[Document]] = {}
@@ -83,6 +104,7 @@ class _Transaction:
                     self._locate(entry, keys.get(entry.number), first)
         self._refuse_shared_targets()
         self._read_currents()
+        self._require_known()
         steps: dict[str, Callable[[Entry], EntryResult]] = {
             "DELETE": self._delete,
             "POST": self._post,
@@ -94,6 +116,7 @@ class _Transaction:
                 if entry.method == method:
                     with naming(entry.number):
                         entry.result = step(entry)
+        self._admit()
         self.store.write(
             self.session,
             creates=self.creates,
@@ -180,6 +203,25 @@ class _Transaction:
             if absent:
                 self.ended[type] = self.store.last_versions(type, absent, session=self.session)
 
+    def _require_known(self) -> None:
+        """What is changed is the caller's to see."""
+        for entry in self.entries:
+            if entry.method in CHANGES and entry.target:
+                letter = "d" if entry.method == "DELETE" else "u"
+                with naming(entry.number):
+                    self.writing.admission.require_known(
+                        self.ctx, letter, entry.type, entry.target, entry.current, self.session
+                    )
+
+    def _admit(self) -> None:
+        """What is created and what is changed stands for itself; a patient's own entries may refer to each other."""
+        posted = {entry.target for entry in self.entries if entry.method == "POST"}
+        for type, several in self.creates.items():
+            if any(each["_id"] not in posted for each in several):
+                guard.require(self.ctx, "c", type)
+        self.writing.admission.admit(self.ctx, "c", self.creates, self.session)
+        self.writing.admission.admit(self.ctx, "u", self.replaces, self.session)
+
     # ---- the methods, in the order they are processed -----------------------------------------------------------------
 
     def _delete(self, entry: Entry) -> EntryResult:
@@ -191,6 +233,7 @@ class _Transaction:
             self.superseded += [superseded_version(entry.type, current, end["t"]), end]
             self.deletes.setdefault(entry.type, []).append(current["_id"])
         stored = stored_of(entry.type, gone[0]) if len(gone) == 1 else None
+        note_written((stored_of(entry.type, each) for each in gone), "deleted")
         return EntryResult(204, stored, None, "deleted" if gone else "unchanged", len(gone))
 
     def _post(self, entry: Entry) -> EntryResult:
@@ -232,6 +275,11 @@ class _Transaction:
         return EntryResult(200, stored, None, "updated")
 
     def _get(self, entry: Entry) -> EntryResult:
+        if entry.operation:
+            if self.perform is None:
+                raise BadRequest("Operations are not carried out in this transaction.", code="not-supported")
+            self.perform(self.repository.within(self.session), entry.number)
+            return EntryResult(200, None, None, "operation")
         if entry.version is not None and not entry.version:
             page = self.repository.history(
                 self.ctx, entry.type or None, entry.id or None, query=entry.query, session=self.session

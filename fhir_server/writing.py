@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import patch, r4
+from .access import guard
 from .access.context import AccessContext
+from .access.declared import declared
+from .access.sensitivity import labelled
+from .admission import NOTHING_CHANGED, Admission
 from .conditional import check_absent, check_version, claim_key, later_than, one_match, target_id, unchanged
 from .errors import BadRequest, Conflict, Forbidden, Gone, NotFound, PreconditionFailed, Unprocessable
+from .finding import RecordFinding
 from .patch import Patch
 from .profile_enforcement import Conformance
 from .records import WriteResult, document_of, new_id, now, stored_of
 from .resource.exact import Resource, parse
 from .resource.summary import refuse_subset
 from .resource.validation import validate
-from .searching import RecordSearch
+from .search.contained import contained_types
 from .store.records import Document, Session, Store, deletion, superseded_version
 
 ID_TRIES = 5  # an update that creates, against others that create or delete the same id at the same moment
@@ -34,18 +39,21 @@ _TYPES = frozenset(r4.RESOURCE_TYPES)
 class RecordWriting:
     """Writes to the records of one store."""
 
-    def __init__(self, store: Store, searching: RecordSearch, conformance: Conformance, base_url: str) -> None:
+    def __init__(self, store: Store, searching: RecordFinding, conformance: Conformance, base_url: str) -> None:
         self.store = store
         self._searching = searching
         self._conformance = conformance
         self.base_url = base_url
+        self.admission = Admission(store, searching.outlook)
 
     def create(self, ctx: AccessContext, type: str, resource: Resource, if_none_exist: str | None) -> WriteResult:
         """A new resource, or the one that matches. Raises BadRequest, Forbidden, PreconditionFailed."""
+        guard.require(ctx, "c", type)
         resource = self.checked(ctx, type, resource)
         id = new_id()
         if if_none_exist is None:
             document = self.document(ctx, type, id, 1, resource, "POST", now())
+            self.admission.admit(ctx, "c", {type: [document]})
             self.store.insert(type, document)
             return WriteResult(stored_of(type, document), "created")
         existing = self._existing(ctx, type, if_none_exist, None)
@@ -59,6 +67,7 @@ class RecordWriting:
             if existing is not None:
                 return existing
             document = self.document(ctx, type, id, 1, resource, "POST", now())
+            self.admission.admit(ctx, "c", {type: [document]}, session)
             self.store.write(session, creates={type: [document]}, replaces={}, deletes={}, superseded=[])
             return WriteResult(stored_of(type, document), "created")
 
@@ -72,12 +81,12 @@ class RecordWriting:
         self, ctx: AccessContext, type: str, id: str, resource: Resource, if_match: int | None, only_new: bool
     ) -> WriteResult:
         """The next version, or the first one. Raises BadRequest, Forbidden, PreconditionFailed."""
+        guard.require(ctx, "u", type)
         resource = self.checked(ctx, type, resource, id)
-        refuse_bound(ctx)
         self.store.collection(type)
 
         def work(session: Any) -> WriteResult:
-            current = self.store.current(type, id, session=session)
+            current = self.admission.current(ctx, "u", type, id, session)
             check_version(type, id, current, if_match)
             if only_new:
                 check_absent(type, id, current)
@@ -89,6 +98,7 @@ class RecordWriting:
         self, ctx: AccessContext, type: str, resource: Resource, criteria: str, if_match: int | None, only_new: bool
     ) -> WriteResult:
         """The next version of the one match, or the first one of a new resource."""
+        guard.require(ctx, "u", type)
         resource = self.checked(ctx, type, resource)
         refuse_bound(ctx)
         self.store.collection(type)
@@ -97,7 +107,7 @@ class RecordWriting:
             self.store.claim([claim_key(type, criteria)], now(), session)
             match = one_match(type, criteria, self.matches(ctx, type, criteria, session=session))
             id = target_id(type, resource, match)
-            current = match or self.store.current(type, id, session=session)
+            current = self.admission.current(ctx, "u", type, id, session)
             check_version(type, id, current, if_match)
             if only_new:
                 check_absent(type, id, current)
@@ -119,6 +129,10 @@ class RecordWriting:
             return WriteResult(stored_of(type, current), "unchanged")
         previous = current or self.store.last_version(type, id, session=session)
         document = self.next_version(ctx, type, id, resource, previous, method)
+        self.admission.require_withdrawal(ctx, current, document)
+        letter = "c" if current is None else "u"
+        guard.require(ctx, letter, type)
+        self.admission.admit(ctx, letter, {type: [document]}, session)
         if current is None:
             self.store.write(session, creates={type: [document]}, replaces={}, deletes={}, superseded=[])
             return WriteResult(stored_of(type, document), "created")
@@ -130,11 +144,11 @@ class RecordWriting:
 
     def patch(self, ctx: AccessContext, type: str, id: str, change: Patch, if_match: int | None) -> WriteResult:
         """The next version, made of the current one. Raises NotFound, Gone, Unprocessable and what an update raises."""
-        _may_change(ctx, type)
+        check_type(type)
         self.store.collection(type)
 
         def work(session: Any) -> WriteResult:
-            current = self.store.current(type, id, session=session)
+            current = self.admission.current(ctx, "u", type, id, session)
             check_version(type, id, current, if_match)
             if current is None:
                 self.raise_absent(ctx, type, id, session)
@@ -146,13 +160,14 @@ class RecordWriting:
         self, ctx: AccessContext, type: str, criteria: str, change: Patch, if_match: int | None
     ) -> WriteResult:
         """The same for the one match of the criteria. Raises NotFound without a match."""
-        _may_change(ctx, type)
+        _may_change(ctx, "u", type)
         self.store.collection(type)
 
         def work(session: Any) -> WriteResult:
             match = one_match(type, criteria, self.matches(ctx, type, criteria, session=session))
             if match is None:
                 raise NotFound(f"No {type} matches the condition, so there is nothing to patch.")
+            self.admission.require_known(ctx, "u", type, match["_id"], match, session)
             check_version(type, match["_id"], match, if_match)
             return self._patch(ctx, type, match, change, session)
 
@@ -166,14 +181,14 @@ class RecordWriting:
 
     def delete(self, ctx: AccessContext, type: str, id: str, if_match: int | None) -> WriteResult | None:
         """The deletion, None when there is nothing to delete. Raises Forbidden, PreconditionFailed."""
-        _may_change(ctx, type)
+        _may_change(ctx, "d", type)
         self.store.collection(type)
 
         def work(session: Any) -> WriteResult | None:
-            current = self.store.current(type, id, session=session)
-            if current is None and if_match is None:
-                return None
+            current = self.admission.current(ctx, "d", type, id, session)
             check_version(type, id, current, if_match)
+            if current is None:
+                return None
             return self._delete(type, [current], session)[0]
 
         return self.store.transact(work)
@@ -182,7 +197,7 @@ class RecordWriting:
         self, ctx: AccessContext, type: str, criteria: str, bound: int, if_match: int | None
     ) -> list[WriteResult]:
         """The deletions of all matches, at most `bound`. Raises PreconditionFailed, and deletes nothing, for more."""
-        _may_change(ctx, type)
+        _may_change(ctx, "d", type)
         self.store.collection(type)
 
         def work(session: Any) -> list[WriteResult]:
@@ -205,6 +220,8 @@ class RecordWriting:
         if if_match is not None:
             match = one_match(type, criteria, found)
             check_version(type, match["_id"] if match else "", match, if_match)
+        for each in found:
+            self.admission.require_known(ctx, "d", type, each["_id"], each, session)
         return found
 
     def _delete(self, type: str, currents: list[Document], session: Any) -> list[WriteResult]:
@@ -222,9 +239,9 @@ class RecordWriting:
         """At most two live documents that fulfil the criteria of a conditional interaction. Raises BadRequest."""
         return self._searching.matches(ctx, type, criteria, session=session)
 
-    def raise_absent(self, ctx: AccessContext, type: str, id: str, session: Session = None) -> None:
+    def raise_absent(self, ctx: AccessContext, type: str, id: str, session: Session = None) -> NoReturn:
         """Raise Gone for what was deleted, else NotFound; a bound caller is not told the difference."""
-        if ctx.patient is None:
+        if guard.may(ctx, "r", type) and guard.unlimited(ctx, "r", type):
             last = self.store.last_version(type, id, session=session)
             if last is not None and last.get("json") is None:
                 raise Gone(f"{type}/{id} was deleted.")
@@ -252,7 +269,11 @@ class RecordWriting:
         if ctx.may_write is not None and type not in ctx.may_write:
             raise Forbidden(f"This caller may not write {type}.")
         refuse_subset(resource)
-        return self._conformance.enforced(validate({**resource, "id": id} if id is not None else resource))
+        valid = self._conformance.enforced(validate({**resource, "id": id} if id is not None else resource))
+        valid = labelled(valid if ctx.patient is None else declared(valid, ctx.patient))
+        if "contained" in valid:
+            self.store.contained.prepare(contained_types(valid))
+        return valid
 
     def document(
         self, ctx: AccessContext, type: str, id: str, version: int, resource: Resource, method: str, moment: datetime
@@ -261,6 +282,10 @@ class RecordWriting:
         document = document_of(type, id, version, resource, method, moment, self.base_url)
         if ctx.patient is not None and document.get("o") != ctx.patient:
             raise Forbidden("The resource is not about the patient this caller is bound to, or names another one.")
+        if ctx.patient is not None:
+            if not self.store.merges.reach(ctx.patient):
+                raise Forbidden("This record was joined with another one; ask for the card of that one.")
+            document["a"] = ctx.patient
         return document
 
     def next_version(
@@ -297,9 +322,10 @@ def check_type(type: str) -> None:
 def refuse_bound(ctx: AccessContext) -> None:
     """Raises Forbidden for a caller bound to one patient: such a caller adds, and changes nothing."""
     if ctx.patient is not None:
-        raise Forbidden("This caller may add records, and not change or delete any.")
+        raise Forbidden(NOTHING_CHANGED)
 
 
-def _may_change(ctx: AccessContext, type: str) -> None:
+def _may_change(ctx: AccessContext, letter: str, type: str) -> None:
     check_type(type)
     refuse_bound(ctx)
+    guard.require(ctx, letter, type)

@@ -1,59 +1,156 @@
-"""A Vietnamese address text into a FHIR Address: the text as it came, its parts where they are plain to see.
+"""A Vietnamese address into a FHIR Address: the text as it came, its parts, and the codes of places that are certain.
 
-Tỉnh is `state`, huyện (gone since July 2025, still written) is `district`, xã is `city`.
-https://hl7.org/fhir/R4/datatypes.html#Address
+Tỉnh is `state`, huyện (gone since July 2025, still written) is `district`, xã is `city`. An old place keeps its old code
+and gets today's beside it. https://hl7.org/fhir/R4/datatypes.html#Address
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from mappings import places, systems
 from mappings.code_lists import provinces
 from mappings.names import clean, fold
+from mappings.places import NEW, OLD, Place
+from mappings.problems import Problem, problem
 
-_PROVINCE_PREFIX = re.compile(r"^(tinh|thanh pho|tp\.?) ?")
 _WARD = re.compile(r"(phuong|xa|thi tran|dac khu|p\.|tt\.) ?\S")
 _DISTRICT = re.compile(r"(quan|huyen|thi xa|thanh pho|tp\.?|q\.|h\.|tx\.?) ?\S")
-
-
-def _bare_province(text: str) -> str:
-    return _PROVINCE_PREFIX.sub("", fold(text)).replace("-", " ").replace("  ", " ")
+_SYSTEMS = {"province": systems.PROVINCE, "district": systems.DISTRICT, "ward": systems.WARD}
 
 
 @cache
 def _province_names() -> dict[str, str]:
     # Where a name served a province and a city ("Thành phố Huế"), sorting puts the city first and the later one wins;
     # both fold to the same place.
-    return {_bare_province(name): name for name in provinces()}
+    return {places.province_key(name): name for name in provinces()}
 
 
 def province_name(text: str) -> str | None:
     """The full name of the province a text names, with or without prefix and diacritics."""
-    return _province_names().get(_bare_province(text))
+    return _province_names().get(places.province_key(text))
 
 
 def address(text: str) -> dict[str, Any] | None:
     """The home Address of a text, None when it is empty. `text` is always the whole."""
+    return read_address("", text)[0]
+
+
+def read_address(
+    field: str, text: str, *, province: str = "", district: str = "", ward: str = ""
+) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """The home Address of a text, of the codes a source sends beside it, or of both; None when there is neither.
+
+    A place that could be several is given no code: the Problem names `field` and lists the candidates.
+    """
     full = clean(text)
-    if not full:
-        return None
-    result: dict[str, Any] = {"use": "home", "text": full}
+    coded = _by_codes(province.strip(), district.strip(), ward.strip())
+    if not full and not coded:
+        return None, []
+    result: dict[str, Any] = {"use": "home", "text": full or _text_of(coded)}
+    parts = _parts(full) if full else {element: place.name for element, place in coded.items()}
+    result |= {name: parts[name] for name in ("line", "city", "district", "state") if name in parts}
+    if "state" in parts:
+        result["country"] = "VN"
+    recognised, candidates = (coded, ()) if coded else _by_names(parts)
+    problems = [_doubt(field, parts["city"], candidates)] if candidates else []
+    problems += _add_codes(result, recognised, field)
+    return result, problems
+
+
+def _parts(full: str) -> dict[str, Any]:
+    """city, district, state as written, and the other parts as `line`."""
     parts = [part for part in (part.strip() for part in full.split(",")) if part]
+    found: dict[str, Any] = {}
     state = province_name(parts[-1]) if parts else None
     if state:
+        found["state"] = state
         parts.pop()
-    district = city = None
-    if parts and _DISTRICT.match(fold(parts[-1])):
-        district = parts.pop()
-    if parts and _WARD.match(fold(parts[-1])):
-        city = parts.pop()
+    for name, pattern in (("district", _DISTRICT), ("city", _WARD)):
+        if parts and pattern.match(fold(parts[-1])):
+            found[name] = parts.pop()
     if parts:
-        result["line"] = parts
-    for key, value in (("city", city), ("district", district), ("state", state)):
-        if value:
-            result[key] = value
-    if state:
-        result["country"] = "VN"
-    return result
+        found["line"] = parts
+    return found
+
+
+def _by_codes(province: str, district: str, ward: str) -> dict[str, Place]:
+    """The places that codes name, of the version in which all of them exist inside each other; empty when in none."""
+    for version in (OLD, NEW) if district else (NEW, OLD):
+        given = {"city": ("ward", ward), "district": ("district", district), "state": ("province", province)}
+        found = {element: places.places(level, version).get(code) for element, (level, code) in given.items() if code}
+        known = {element: place for element, place in found.items() if place is not None}
+        if "city" not in known or len(known) < len(found) or len({places.province_of(it) for it in known.values()}) > 1:
+            continue
+        return _with_parents(known["city"])
+    return {}
+
+
+def _by_names(parts: dict[str, Any]) -> tuple[dict[str, Place], tuple[Place, ...]]:
+    """The places that the parts name for certain, by element; and the several wards that `city` may mean."""
+    if "state" not in parts:
+        return {}, ()
+    old, new = (places.province(parts["state"], version) for version in (OLD, NEW))
+    found: tuple[Place, ...] = ()
+    if "city" in parts:
+        if "district" in parts:
+            inside = places.named("district", OLD, parts["district"], old) if old else ()
+            found = places.named("ward", OLD, parts["city"], inside[0]) if len(inside) == 1 else ()
+        else:
+            found = places.named("ward", NEW, parts["city"], new) if new else ()
+            # No ward of today: it may be written without the district that is gone.
+            found = found or (places.named("ward", OLD, parts["city"], old) if old else ())
+    if len(found) == 1:
+        return _with_parents(found[0]), ()
+    # A name that both versions have says nothing about which of the two is meant.
+    return ({"state": old} if old and not new else {}), found
+
+
+def _with_parents(ward: Place) -> dict[str, Place]:
+    found = {"city": ward, "state": places.province_of(ward)}
+    if ward.version == OLD:
+        found["district"] = places.places("district", OLD)[ward.parent]
+    return found
+
+
+def _text_of(recognised: dict[str, Place]) -> str:
+    return ", ".join(recognised[element].name for element in ("city", "district", "state") if element in recognised)
+
+
+def _add_codes(result: dict[str, Any], recognised: dict[str, Place], field: str) -> list[Problem]:
+    """Puts the codes beside the names; what an old ward may have become is told when that is more than one."""
+    problems = []
+    for element, place in recognised.items():
+        if element not in result:
+            continue
+        codings = [place]
+        if place.version == OLD and element == "state":
+            codings.append(places.places("province", NEW)[places.province_became()[place.code]])
+        elif place.version == OLD and element == "city":
+            became = places.successors(place)
+            if len(became) == 1:
+                codings.append(became[0])
+            else:
+                problems.append(_doubt(field, place.name, became))
+        result[f"_{element}"] = {
+            "extension": [{"url": systems.PLACE_CODE, "valueCoding": coding(each)} for each in codings]
+        }
+    return problems
+
+
+def coding(place: Place) -> dict[str, str]:
+    """The Coding of a place, with the version of its system. The name stands beside it in the Address."""
+    return {"system": _SYSTEMS[place.level], "version": place.version, "code": place.code}
+
+
+def _doubt(field: str, name: str, candidates: Iterable[Place]) -> Problem:
+    listed = "; ".join(f"{place.name}, {places.province_of(place).name} ({place.code})" for place in candidates)
+    return problem(
+        field,
+        name,
+        f"Địa danh có thể là một trong: {listed}. Chưa ghi mã mới",
+        f"the place may be one of: {listed}. No code of today was stored",
+    )

@@ -45,7 +45,8 @@ def provinces() -> list[str]:
     return names
 
 
-@cache
-def fields_of(table: str) -> frozenset[str]:
-    """The field names that QĐ 130 and its amendments define for a table such as XML1; empty for an unknown table."""
-    return frozenset(_lists()["qd130_fields"].get(table, ()))
+def codes(name: str) -> dict[str, str]:
+    """Code -> name of a list of QĐ 130 or the draft VN Core guide: benefits, entitlements, ethnic_groups, religions,
+    occupations, occupations_4069, education."""
+    listed: dict[str, str] = _lists()[name]
+    return listed

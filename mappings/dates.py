@@ -16,8 +16,9 @@ VIETNAM_OFFSET = "+07:00"
 EARLIEST_YEAR = 1880
 LATEST_YEAR = 2200
 
-_DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})")
-_YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
+_TIME = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
+_DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})" + _TIME)
+_YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})" + _TIME)
 _MONTH_YEAR = re.compile(r"(\d{1,2})[/.\-](\d{4})")
 _DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{4}|\d{6})?")
 _TIMESTAMP = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?")
@@ -32,7 +33,7 @@ class PartialDate:
 
 
 def parse_date(text: str) -> PartialDate | None:
-    """dd/MM/yyyy, d/M/yyyy, yyyy-MM-dd, yyyyMMdd[HHmm[ss]], MM/yyyy, yyyy; 00 for an unknown day or month.
+    """dd/MM/yyyy, d/M/yyyy, yyyy-MM-dd (a time behind is passed over), yyyyMMdd[HHmm[ss]], MM/yyyy, yyyy; 00: unknown.
 
     None when it is not a date in one of these forms, or not a day of the calendar.
     """

@@ -9,29 +9,20 @@ import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from lxml import etree
 
-from mappings.code_lists import fields_of
 from mappings.problems import Problem, UnreadableInput, problem
+from mappings.qd130.decisions import ARCHIVED_TABLES
+from mappings.qd130.places import ROW_ELEMENTS
+from mappings.qd130.table import FieldRow, fields_of
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_ROWS = 20_000
 
-# The element that is one row of each table.
-_ROW_ELEMENT = {
-    "XML0": "CHI_TIEU_TRANG_THAI_KCB",
-    "XML1": "TONG_HOP",
-    "XML2": "CHI_TIET_THUOC",
-    "XML3": "CHI_TIET_DVKT",
-    "XML4": "CHI_TIET_CLS",
-    "XML5": "CHI_TIET_DIEN_BIEN_BENH",
-    "XML7": "CHI_TIEU_DU_LIEU_GIAY_RA_VIEN",
-    "XML8": "CHI_TIEU_DU_LIEU_TOM_TAT_HO_SO_BENH_AN",
-}
 # A DOCTYPE is refused before libxml2 sees it in these encodings, and after it has seen it in rarer ones.
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 _FACILITY = re.compile(r"[0-9A-Za-z]{1,10}")
@@ -40,13 +31,20 @@ Row = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One visit as its facility sent it: `summary` is XML1, `rows` the other tables, field name -> text (NFC)."""
+    """One visit as its facility sent it: field name -> text (NFC), of the fields that the mapping table calls mapped.
+
+    `summary` is XML1, or XML0 for somebody who has only checked in; `source` says which. `rows` are the other tables.
+    `record` is the position of its HOSO in the document, from 1, and `raw` that HOSO as XML.
+    """
 
     facility: str
     ma_lk: str
     summary: Row
     rows: dict[str, list[Row]]
     remarks: tuple[Problem, ...] = ()
+    source: str = "XML1"
+    record: int = 1
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,9 @@ class RefusedVisit:
     """A visit that cannot be read; `ma_lk` is empty where not even that is known."""
 
     ma_lk: str
+    facility: str
     problems: tuple[Problem, ...]
+    record: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,9 @@ def read_envelope(xml: bytes) -> Envelope:
     facility = next((_text(element) for element in root.iter() if _name(element) == "MACSKCB"), "")
     visits: list[Visit] = []
     refused: list[RefusedVisit] = []
-    for record in (element for element in root.iter() if _name(element) == "HOSO"):
-        outcome = _visit(record, facility)
+    records = (element for element in root.iter() if _name(element) == "HOSO")
+    for position, record in enumerate(records, start=1):
+        outcome = _visit(record, facility, position)
         if isinstance(outcome, Visit):
             visits.append(outcome)
         else:
@@ -136,39 +137,47 @@ def _doctype() -> UnreadableInput:
     return UnreadableInput("XML không được có DOCTYPE", "a DOCTYPE is not accepted")
 
 
-def _visit(record: etree._Element, envelope_facility: str) -> Visit | RefusedVisit:
-    ma_lk = ""
+def _visit(record: etree._Element, envelope_facility: str, position: int) -> Visit | RefusedVisit:
+    ma_lk, facility = "", envelope_facility
     try:
         documents, remarks = _documents(record)
-        if "XML1" not in documents:
-            raise _Refusal("XML1", "", "Hồ sơ không có bảng XML1", "the record has no XML1 table")
+        source = next((table for table in ("XML1", "XML0") if table in documents), "")
+        if not source:
+            raise _Refusal(
+                "XML1", "", "Hồ sơ không có bảng XML1 hay XML0", "the record has neither an XML1 nor an XML0 table"
+            )
         # XML1 first, whatever the order: it names the visit that the other tables belong to.
-        summary = next(iter(_rows("XML1", documents.pop("XML1"), remarks)), {})
+        first = _rows(source, documents[source], remarks)
+        summary = next(iter(first), {})
         ma_lk = summary.get("MA_LK", "")
         if not ma_lk or len(ma_lk) > 100:
             raise _Refusal(
-                "XML1/MA_LK", ma_lk, "Thiếu MA_LK hoặc dài quá 100", "MA_LK is missing or over 100 characters"
+                f"{source}/MA_LK", ma_lk, "Thiếu MA_LK hoặc dài quá 100", "MA_LK is missing or over 100 characters"
             )
         facility = summary.get("MA_CSKCB") or envelope_facility
         if not _FACILITY.fullmatch(facility):
             raise _Refusal(
-                "XML1/MA_CSKCB", facility, "Mã cơ sở KCB thiếu hoặc sai", "facility code missing or malformed"
+                f"{source}/MA_CSKCB", facility, "Mã cơ sở KCB thiếu hoặc sai", "facility code missing or malformed"
             )
         if envelope_facility and facility != envelope_facility:
-            remarks.append(
-                problem(
-                    "XML1/MA_CSKCB",
-                    facility,
-                    f"Khác với MACSKCB của tệp ({envelope_facility[:10]})",
-                    f"differs from the MACSKCB of the file ({envelope_facility[:10]})",
-                )
-            )
+            remarks.append(_other_facility(source, facility, envelope_facility))
         rows = {
-            table: _of_visit(table, _rows(table, root, remarks), ma_lk, remarks) for table, root in documents.items()
+            table: _of_visit(table, _rows(table, root, remarks) if table != source else first, ma_lk, remarks)
+            for table, root in documents.items()
+            if table != "XML1"
         }
-        return Visit(facility, ma_lk, summary, rows, tuple(remarks))
+        return Visit(facility, ma_lk, summary, rows, tuple(remarks), source, position, etree.tostring(record))
     except _Refusal as refusal:
-        return RefusedVisit(ma_lk, (refusal.problem,))
+        return RefusedVisit(ma_lk, facility, (refusal.problem,), position)
+
+
+def _other_facility(source: str, facility: str, envelope_facility: str) -> Problem:
+    return problem(
+        f"{source}/MA_CSKCB",
+        facility,
+        f"Khác với MACSKCB của tệp ({envelope_facility[:10]})",
+        f"differs from the MACSKCB of the file ({envelope_facility[:10]})",
+    )
 
 
 def _documents(record: etree._Element) -> tuple[dict[str, etree._Element], list[Problem]]:
@@ -178,7 +187,9 @@ def _documents(record: etree._Element) -> tuple[dict[str, etree._Element], list[
     for file in (element for element in record.iter() if _name(element) == "FILEHOSO"):
         parts = {_name(child): _text(child) for child in file}
         kind = parts.get("LOAIHOSO", "").upper().replace(" ", "")
-        if kind not in _ROW_ELEMENT:
+        if kind in ARCHIVED_TABLES:
+            continue
+        if kind not in ROW_ELEMENTS:
             remarks.append(
                 problem("LOAIHOSO", kind, "Bảng này chưa được chuyển sang FHIR", "this table is not mapped to FHIR")
             )
@@ -207,22 +218,35 @@ def _rows(table: str, root: etree._Element, remarks: list[Problem]) -> list[Row]
     known = fields_of(table)
     rows: list[Row] = []
     unknown: set[str] = set()
-    for element in (element for element in root.iter() if _name(element) == _ROW_ELEMENT[table]):
+    for element in (element for element in root.iter() if _name(element) == ROW_ELEMENTS[table]):
         if len(rows) >= MAX_ROWS:
             raise _Refusal(table, "", f"Bảng có hơn {MAX_ROWS} dòng", f"the table has more than {MAX_ROWS} rows")
         row: Row = {}
         for child in element:
             name = _name(child)
-            if name in known:
-                row.setdefault(name, _text(child))
-            else:
+            if name not in known:
                 unknown.add(name[:40])
+            elif known[name].fate == "mapped":
+                row.setdefault(name, _text(child))
         rows.append(row)
+        remarks += _too_long(table, len(rows), row, known)
     for name in sorted(unknown):
         remarks.append(
             problem(f"{table}/{name}", "", "Thẻ không có trong quy định, đã bỏ qua", "unknown tag, not read")
         )
     return rows
+
+
+def _too_long(table: str, position: int, row: Row, known: Mapping[str, FieldRow]) -> Iterator[Problem]:
+    """Remarks on the fields of a row that are longer than the decision allows; they are read all the same."""
+    for name, text in row.items():
+        if 0 < known[name].longest < len(text):
+            yield problem(
+                f"{table}/{position}/{name}",
+                text,
+                f"Dài {len(text)} ký tự, quy định tối đa {known[name].longest}",
+                f"{len(text)} characters, {known[name].longest} at most by the decision",
+            )
 
 
 def _of_visit(table: str, rows: list[Row], ma_lk: str, remarks: list[Problem]) -> list[Row]:

@@ -1,21 +1,22 @@
-"""Rows of XML4 (results of laboratory, imaging and functional tests) into Observations.
+"""Rows of XML4 (results of laboratory, imaging and functional tests) into Observations, and a report for each service.
 
-https://hl7.org/fhir/R4/observation.html
+https://hl7.org/fhir/R4/observation.html, https://hl7.org/fhir/R4/diagnosticreport.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from mappings import systems
+from mappings import profile_names, systems
 from mappings.dates import parse_timestamp
-from mappings.giamdinhhs import Row, Visit
+from mappings.giamdinhhs import Row
 from mappings.names import fold
 from mappings.person import concept
 from mappings.problems import Problem, problem
+from mappings.qd130.parts import Gathering, Part, keyed, shaped
 
 _NUMBER = re.compile(r"(<=|>=|≤|≥|<|>)?\s*([+-]?\d{1,12}(?:[.,]\d{1,12})?)")
 # "12,400" may be 12.4 with three digits or 12,400 with a thousands separator: a factor of 1,000 is not to be guessed.
@@ -122,44 +123,69 @@ def quantity(value: Decimal | int, unit: str, comparator: str = "") -> dict[str,
     return result
 
 
-def results(visit: Visit) -> tuple[list[tuple[str, dict[str, Any]]], list[Problem]]:
-    """(row key, Observation without identifier, subject and encounter) for each row of XML4, and what is doubtful."""
-    rows = visit.rows.get("XML4", [])
-    groups = {row.get("MA_DICH_VU", ""): row.get("MA_NHOM", "") for row in visit.rows.get("XML3", [])}
-    remarks: list[Problem] = []
-    made = []
-    for key, row in zip(row_keys("XML4", rows), rows, strict=True):
-        category = _CATEGORY_OF_GROUP.get(groups.get(row.get("MA_DICH_VU", ""), ""), "laboratory")
-        made.append((key, _observation(row, category, key, remarks)))
-    return made, remarks
+def results(gathering: Gathering) -> Iterator[Part]:
+    """An Observation for each row of XML4, then a DiagnosticReport for each service they are results of."""
+    visit = gathering.visit
+    # A supply names the service it was used in, and is none.
+    services = [
+        (key, row) for _, key, row in keyed(visit, "XML3") if row.get("TEN_DICH_VU") or not row.get("MA_VAT_TU")
+    ]
+    ordered = {row.get("MA_DICH_VU", ""): (key, row) for key, row in services}
+    by_service: dict[str, list[tuple[str, Row, dict[str, Any]]]] = {}
+    for position, key, row in keyed(visit, "XML4"):
+        service = row.get("MA_DICH_VU", "")
+        category = _CATEGORY_OF_GROUP.get(ordered.get(service, ("", {}))[1].get("MA_NHOM", ""), "laboratory")
+        observation = _observation(gathering, row, category, position)
+        by_service.setdefault(service, []).append((key, row, observation))
+        yield key, observation
+    for service, rows in by_service.items():
+        if service:
+            yield f"XML4/BAO_CAO/{service}", _report(gathering, service, ordered.get(service, ("", {})), rows)
 
 
-def row_keys(table: str, rows: list[Row]) -> list[str]:
-    """A key for each row, the same in a resend: table/STT, or table/position where STT does not tell rows apart."""
-    numbers = [row.get("STT", "") for row in rows]
-    if not all(numbers) or len(set(numbers)) < len(numbers):
-        numbers = [str(position) for position in range(1, len(rows) + 1)]
-    return [f"{table}/{number}" for number in numbers]
+def _report(
+    gathering: Gathering, service: str, order: tuple[str, Row], rows: list[tuple[str, Row, dict[str, Any]]]
+) -> dict[str, Any]:
+    order_key, ordered = order
+    statuses = {observation["status"] for _, _, observation in rows}
+    issued = parse_timestamp(ordered.get("NGAY_KQ", ""))
+    measured = sorted(observation.get("effectiveDateTime", "") for _, _, observation in rows)
+    conclusions = dict.fromkeys(row["KET_LUAN"] for _, row, _ in rows if row.get("KET_LUAN"))
+    return shaped(
+        "DiagnosticReport",
+        profile_names.DIAGNOSTIC_REPORT,
+        basedOn=[{"reference": gathering.row_reference(order_key)}] if order_key else None,
+        status=statuses.pop() if len(statuses) == 1 else "partial",
+        category=rows[0][2]["category"][:1],
+        code=concept(systems.TECHNICAL_SERVICE, service, text=ordered.get("TEN_DICH_VU", "")),
+        effectiveDateTime=measured[-1],
+        # An instant: https://hl7.org/fhir/R4/datatypes.html#instant
+        issued=issued if issued and "T" in issued else None,
+        resultsInterpreter=gathering.practitioners(";".join(row.get("MA_BS_DOC_KQ", "") for _, row, _ in rows)),
+        result=[{"reference": gathering.row_reference(key)} for key, _, _ in rows],
+        conclusion="\n".join(conclusions),
+    )
 
 
-def _observation(row: Row, category: str, key: str, remarks: list[Problem]) -> dict[str, Any]:
-    value, status = _value(row, key, remarks)
-    observation: dict[str, Any] = {"resourceType": "Observation", "status": status}
-    observation["category"] = [concept(systems.OBSERVATION_CATEGORY, category)]
+def _observation(gathering: Gathering, row: Row, category: str, position: int) -> dict[str, Any]:
+    value, status = _value(row, f"XML4/{position}", gathering.remarks)
+    categories = [concept(systems.OBSERVATION_CATEGORY, category)]
     if row.get("MA_DICH_VU"):
         # The ordered service groups the rows of one order; it is not what the single value measures.
-        observation["category"].append(concept(systems.TECHNICAL_SERVICE, row["MA_DICH_VU"]))
-    observation["code"] = _code(row, value)
-    if measured := parse_timestamp(row.get("NGAY_KQ", "")):
-        observation["effectiveDateTime"] = measured
-    elif row.get("NGAY_KQ"):
-        remarks.append(problem(f"{key}/NGAY_KQ", row["NGAY_KQ"], "Thời điểm không đọc được", "time not readable"))
-    observation |= value
-    if row.get("KET_LUAN") and value.get("valueString") != row["KET_LUAN"]:
-        observation["interpretation"] = [{"text": row["KET_LUAN"]}]
-    if row.get("MO_TA"):
-        observation["note"] = [{"text": row["MO_TA"]}]
-    return observation
+        categories.append(concept(systems.TECHNICAL_SERVICE, row["MA_DICH_VU"]))
+    conclusion = row.get("KET_LUAN", "")
+    return shaped(
+        "Observation",
+        profile_names.LABORATORY,
+        status=status,
+        category=categories,
+        code=_code(row, value),
+        effectiveDateTime=gathering.moment("XML4", position, "NGAY_KQ", row),
+        performer=gathering.practitioners(row.get("MA_BS_DOC_KQ", "")),
+        interpretation=[{"text": conclusion}] if conclusion and value.get("valueString") != conclusion else None,
+        note=[{"text": row["MO_TA"]}] if row.get("MO_TA") else None,
+        **value,
+    )
 
 
 def _value(row: Row, key: str, remarks: list[Problem]) -> tuple[dict[str, Any], str]:

@@ -6,16 +6,28 @@ https://hl7.org/fhir/R4/patient.html and https://hl7.org/fhir/R4/coverage.html
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mappings import systems
+from mappings import profile_names, systems
 from mappings.code_lists import object_codes
 from mappings.names import clean, fold
 from mappings.numbers import BhytNumber, bare, cccd_sex_and_year, identity_kind
 from mappings.problems import Problem, problem
 
 PAYOR = "Bảo hiểm xã hội Việt Nam"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a card or a form tells of one person. Each of `coverages` names the Patient by `full_url`."""
+
+    full_url: str
+    patient: dict[str, Any]
+    coverages: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
 
 # system of the number, HL7 v2 identifier type, what people call it
 _IDENTITY = {
@@ -26,6 +38,7 @@ _IDENTITY = {
     "card": (systems.BHYT_CARD, "SB", "Thẻ bảo hiểm y tế"),
     "bhxh": (systems.BHXH_NUMBER, "SS", "Mã số bảo hiểm xã hội"),
     "facility": ("", "MR", "Mã người bệnh tại cơ sở"),
+    "temporary": (systems.TEMPORARY_NUMBER, "", "Số tạm"),
 }
 
 
@@ -176,7 +189,7 @@ def coverage(
 ) -> dict[str, Any]:
     """The Coverage of a BHYT number. `beneficiary` is a reference, `five_years` the FHIR date of five years' cover."""
     kind = "card" if number.kind == "other" else number.kind
-    result: dict[str, Any] = {"resourceType": "Coverage"}
+    result: dict[str, Any] = {"resourceType": "Coverage", "meta": {"profile": [profile_names.COVERAGE]}}
     extensions: list[dict[str, Any]] = []
     if area:
         extensions.append({"url": systems.LIVING_AREA, "valueCode": area})
@@ -201,6 +214,18 @@ def coverage(
     if facility:
         result["network"] = facility
     return result
+
+
+def if_none_exist(patient: Mapping[str, Any], keys: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The condition of a transaction entry that creates a Patient: none with the most certain number and birth date.
+
+    Empty for somebody without a number. Two imports that meet the same new person at once make one Patient this way.
+    """
+    if not keys:
+        return {}
+    criteria = systems.identifier_criteria(*keys[0])
+    born = patient.get("birthDate", "")
+    return {"ifNoneExist": f"{criteria}&birthdate={born}" if born else criteria}
 
 
 def match_keys(identifiers: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fhir_server.resource.exact import same_content
@@ -16,11 +16,14 @@ Resource = dict[str, Any]
 _Key = tuple[str, str, str]
 
 
-def changes(bundle: Resource, earlier: Iterable[Resource]) -> list[Resource]:
+def changes(
+    bundle: Resource, earlier: Iterable[Resource], *, silent: Callable[[Resource], bool] = lambda _: False
+) -> list[Resource]:
     """The entries of a bundle that the earlier resources (with id and meta.versionId) do not say already.
 
     An earlier resource is recognised by its first identifier. One that the bundle no longer holds gets an entry that
-    marks it entered-in-error, so that nobody takes it for valid; it is never deleted.
+    marks it entered-in-error, so that nobody takes it for valid; it is never deleted. One the sending is `silent` about
+    stays as it is.
     """
     known = {_key(resource): resource for resource in earlier}
     references = {
@@ -35,11 +38,32 @@ def changes(bundle: Resource, earlier: Iterable[Resource]) -> list[Resource]:
         if stored is None:
             entries.append({**entry, "resource": resource})
             continue
-        wanted = {**resource, "id": stored["id"], "meta": stored["meta"]}
+        if entry["request"]["method"] == "POST":
+            # Created where there is none: https://hl7.org/fhir/R4/http.html#ccreate
+            continue
+        meta = {**stored["meta"], **resource.get("meta", {})}
+        wanted = {**_kept(stored, resource), "id": stored["id"], "meta": meta}
         if not same_content(stored, wanted):
             entries.append(replacement(stored, wanted))
-    withdrawn = ((stored, in_error(stored)) for stored in known.values())
+    withdrawn = ((stored, in_error(stored)) for stored in known.values() if not silent(stored))
     return entries + [replacement(stored, wanted) for stored, wanted in withdrawn if not same_content(stored, wanted)]
+
+
+# How far a result has come; a resend that has less of it takes nothing back.
+_PROGRESS = ("registered", "partial", "final")
+
+
+def _kept(stored: Resource, resource: Resource) -> Resource:
+    """The resource, with the result that is known already where the resend brings none."""
+    if resource["resourceType"] not in ("Observation", "DiagnosticReport"):
+        return resource
+    now, before = resource["status"], stored.get("status")
+    if now not in _PROGRESS or before not in _PROGRESS or _PROGRESS.index(now) >= _PROGRESS.index(before):
+        return resource
+    if resource["resourceType"] == "Observation":
+        return {**stored, **{name: resource[name] for name in ("subject", "encounter") if name in resource}}
+    # A report that has come to hold more rows is as far as those are.
+    return {**stored, **resource, "status": before} if resource.get("result") == stored.get("result") else resource
 
 
 def replacement(stored: Mapping[str, Any], wanted: Resource) -> Resource:
@@ -51,16 +75,31 @@ def replacement(stored: Mapping[str, Any], wanted: Resource) -> Resource:
 
 def in_error(resource: Resource) -> Resource:
     """The resource marked as entered in error, in the way of its type."""
-    if resource["resourceType"] != "Condition":
+    if resource["resourceType"] == "RelatedPerson":
+        return {**resource, "active": False}
+    if resource["resourceType"] not in _VERIFIED:
         return {**resource, "status": "entered-in-error"}
-    # A Condition in error has no clinical status: https://hl7.org/fhir/R4/condition.html#invs con-5
+    # In error it has no clinical status: https://hl7.org/fhir/R4/condition.html#invs con-5, and ait-2 of allergies.
     marked = {key: value for key, value in resource.items() if key != "clinicalStatus"}
-    return {**marked, "verificationStatus": concept(systems.CONDITION_VERIFICATION, "entered-in-error")}
+    return {**marked, "verificationStatus": concept(_VERIFIED[resource["resourceType"]], "entered-in-error")}
+
+
+_VERIFIED = {
+    "Condition": systems.CONDITION_VERIFICATION,
+    "AllergyIntolerance": "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification",
+}
 
 
 def _key(resource: Mapping[str, Any]) -> _Key:
-    identifier = (resource.get("identifier") or [{}])[0]
+    identifier = identifier_of(resource)
     return resource["resourceType"], identifier.get("system", ""), identifier.get("value", "")
+
+
+def identifier_of(resource: Mapping[str, Any]) -> Resource:
+    """The identifier that a resource of a visit is recognised by; empty when it has none."""
+    identifiers = resource.get("identifier") or {}
+    found: Resource = identifiers[0] if isinstance(identifiers, list) else identifiers
+    return found
 
 
 def _reference(resource: Mapping[str, Any]) -> str:

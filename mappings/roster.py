@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings import person
-from mappings.addresses import address
+from mappings import person, profile_names
+from mappings.addresses import read_address
 from mappings.dates import parse_date, period
 from mappings.names import clean, human_name
-from mappings.numbers import BhytNumber, facility_code, parse_bhyt_number
+from mappings.numbers import BhytNumber, bare, facility_code, parse_bhyt_number
 from mappings.problems import Problem, problem
 from mappings.roster_headers import NUMBER_FIELDS, Layout
 
-__all__ = ["Layout", "Refused", "RosterRow", "RosterSource", "map_row"]
+__all__ = ["Layout", "Refused", "RosterRow", "RosterSource", "map_row", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,22 @@ def map_row(
     facts = layout.facts(values)
     refusals = _refusals(layout, facts, source)
     return Refused(number, tuple(refusals)) if refusals else _row(layout, number, facts, source)
+
+
+def names_of(layout: Layout, values: Sequence[str]) -> set[str]:
+    """What tells that two rows of a file are about one person: every number in a row, written in one way.
+
+    The ten digits of a card count too, and a zero in front does not. What has no number in it at all names nobody.
+    """
+    found = set()
+    for name in NUMBER_FIELDS:
+        for position in layout.columns.get(name, ()):
+            if position < len(values) and (value := bare(values[position])):
+                number = parse_bhyt_number(value)
+                found.add(value.lstrip("0") or value)
+                if number is not None and number.bhxh:
+                    found.add(number.bhxh.lstrip("0"))
+    return found
 
 
 def _refusals(layout: Layout, facts: Mapping[str, str], source: RosterSource) -> list[Problem]:
@@ -129,13 +145,20 @@ def _row(layout: Layout, number: int, facts: Mapping[str, str], source: RosterSo
         entry, found = person.identity_identifier(layout.header(name), facts.get(name, ""), sex, born.value)
         warnings += found
         _add(identifiers, [entry] if entry else [])
-    patient: dict[str, Any] = {"resourceType": "Patient", "identifier": identifiers, "active": True}
+    patient: dict[str, Any] = {
+        "resourceType": "Patient",
+        "meta": {"profile": [profile_names.PATIENT]},
+        "identifier": identifiers,
+        "active": True,
+    }
     patient["name"] = [human_name(facts["name"])]
     if telecom := person.phone(facts.get("phone", "")):
         patient["telecom"] = telecom
     patient["gender"] = sex
     patient["birthDate"] = born.value
-    if home := address(facts.get("address", "")):
+    home, found = read_address(layout.header("address"), facts.get("address", ""))
+    warnings += found
+    if home:
         patient["address"] = [home]
     keys = person.match_keys(identifiers)
     full_url = person.urn(*keys[0])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mappings.names import clean, fold
 from mappings.problems import UnreadableInput
 
-_ALIASES: Mapping[str, str] = {
+ALIASES: Mapping[str, str] = {
     "card": """sothebhyt mathebhyt mathe sothe thebhyt bhyt sobhyt mabhyt mathebaohiemyte sothebaohiemyte mathebh
         sothebh cardnumber""",
     "bhxh": "masobhxh sobhxh mabhxh masobaohiemxahoi sosobhxh masosobhxh masobh",
@@ -36,7 +36,7 @@ _ALIASES: Mapping[str, str] = {
     "phone": "sodienthoai dienthoai sdt dienthoailienhe sodt phone",
     "row": "stt sott sothutu tt",
 }
-_FIELD_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+_FIELD_OF = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
 NUMBER_FIELDS = ("card", "bhxh", "identity", "old_identity")
 
 

@@ -26,6 +26,11 @@ ARCHIVE_NUMBER = f"{VN_CORE}/sid/ArchiveNumber"
 VISIT_BASE = f"{OWN_BASE}/sid/visit/"
 VISIT_ROW_BASE = f"{OWN_BASE}/sid/visit-row/"
 FACILITY_PATIENT_BASE = f"{OWN_BASE}/sid/facility-patient/"
+DEPARTMENT_BASE = f"{OWN_BASE}/sid/department/"
+PRACTITIONER = f"{OWN_BASE}/sid/practitioner"
+REFERRAL_SLIP = f"{OWN_BASE}/sid/referral-slip"
+VISIT_REQUEST = f"{OWN_BASE}/sid/visit-request"
+SHA_256 = f"{OWN_BASE}/sid/sha-256"
 
 # Our code systems (profiles/).
 VISIT_KIND = f"{OWN_BASE}/CodeSystem/visit-kind"
@@ -36,11 +41,43 @@ BLOOD_GROUP = f"{OWN_BASE}/CodeSystem/blood-group"
 RECORD_SOURCE = f"{OWN_BASE}/CodeSystem/record-source"
 LAB_INDICATOR = f"{OWN_BASE}/CodeSystem/lab-indicator"
 TECHNICAL_SERVICE = f"{OWN_BASE}/CodeSystem/technical-service"
+TRADITIONAL_MEDICINE = f"{OWN_BASE}/CodeSystem/traditional-medicine-disease"
+ACTIVE_INGREDIENT = f"{OWN_BASE}/CodeSystem/active-ingredient"
+DRUG_REGISTRATION = f"{OWN_BASE}/CodeSystem/drug-registration"
+DRUG_ROUTE = f"{OWN_BASE}/CodeSystem/drug-route"
+SUPPLY_ITEM = f"{OWN_BASE}/CodeSystem/supply-item"
+COST_GROUP = f"{OWN_BASE}/CodeSystem/cost-group"
+INJURY_CAUSE = f"{OWN_BASE}/CodeSystem/injury-cause"
+ADMISSION_REASON = f"{OWN_BASE}/CodeSystem/admission-reason"
+NATIONALITY = f"{OWN_BASE}/CodeSystem/nationality"
+ETHNIC_GROUP = f"{VN_CORE}/CodeSystem/vn-core-race"
+OCCUPATION = f"{VN_CORE}/CodeSystem/vn-core-occupation"
+VISIT_STATE = f"{OWN_BASE}/CodeSystem/visit-state"
+
+PROVINCE = f"{OWN_BASE}/CodeSystem/province"
+DISTRICT = f"{OWN_BASE}/CodeSystem/district"
+WARD = f"{OWN_BASE}/CodeSystem/ward"
+OBJECT_CODE = f"{OWN_BASE}/CodeSystem/bhyt-object-code"
+BENEFIT = f"{OWN_BASE}/CodeSystem/bhyt-benefit"
+LIVING_AREA_CODE = f"{OWN_BASE}/CodeSystem/bhyt-living-area"
+
+# Code systems of the draft VN Core guide. Its "race" is the ethnic group (dân tộc) and its "ethic" the religion.
+RELIGION = f"{VN_CORE}/CodeSystem/vn-core-ethic"
+OCCUPATION_4069 = f"{VN_CORE}/CodeSystem/vn-core-occupation-4069"
+EDUCATION = f"{VN_CORE}/CodeSystem/vn-core-education-level"
+
+# Extensions of the draft VN Core guide.
+PATIENT_RELIGION = f"{VN_CORE}/StructureDefinition/extension-ethic"
+PATIENT_EDUCATION = f"{VN_CORE}/StructureDefinition/extension-education-level"
 
 # Our extensions.
+PLACE_CODE = f"{OWN_BASE}/StructureDefinition/place-code"
 LIVING_AREA = f"{OWN_BASE}/StructureDefinition/bhyt-living-area"
 FIVE_YEAR_DATE = f"{OWN_BASE}/StructureDefinition/bhyt-five-year-date"
 TREATMENT_OUTCOME = f"{OWN_BASE}/StructureDefinition/treatment-outcome"
+PATIENT_ETHNIC_GROUP = f"{VN_CORE}/StructureDefinition/extension-race"
+PATIENT_OCCUPATION = f"{VN_CORE}/StructureDefinition/extension-occupation"
+PATIENT_NATIONALITY = "http://hl7.org/fhir/StructureDefinition/patient-nationality"
 
 # Systems of others.
 V2_IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -53,8 +90,11 @@ CONDITION_CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
 CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 CONDITION_VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 DIAGNOSIS_ROLE = "http://terminology.hl7.org/CodeSystem/diagnosis-role"
+LOCATION_KIND = "http://terminology.hl7.org/CodeSystem/location-physical-type"
+PROVENANCE_ROLE = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 DISCHARGE_DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 
@@ -72,6 +112,11 @@ def visit_row_system(facility: str) -> str:
 def facility_patient_system(facility: str) -> str:
     """Identifier system of a facility's own patient numbers; the value is its MA_BN."""
     return FACILITY_PATIENT_BASE + facility
+
+
+def department_system(facility: str) -> str:
+    """Identifier system of a facility's departments and beds; the value is MA_KHOA, or MA_KHOA/MA_GIUONG."""
+    return DEPARTMENT_BASE + facility
 
 
 def token(system: str, value: str) -> str:

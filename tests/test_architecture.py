@@ -24,11 +24,19 @@ THE_ONE_DOOR = {
         "conditional",
         "transactions",
         "searching",
+        "finding",
+        "sight",
+        "admission",
         "joining",
+        "hierarchies",
+        "expansions",
         "inclusion",
+        "containing",
         "catalogue",
     ),
-    *("writing", "bundle_entries", "definitions", "profile_enforcement"),
+    *("exporting", "export_order", "importing", "rehearsing"),
+    *("auditing", "audit_shipping", "audit_verifying"),
+    *("writing", "merging", "bundle_entries", "definitions", "profile_enforcement"),
 }
 
 BASE = {"errors", "config"}
@@ -43,17 +51,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "resource": {"r4", "errors"},
     "search": DOMAIN | {"errors"},
     "patch": DOMAIN | {"errors"},
-    "access": DOMAIN | {"errors", "search"},
+    "access": DOMAIN | BASE | {"search", "translation"},
     "store": DOMAIN | {"errors", "search"},
     "terminology": DOMAIN | {"errors", "search"},
     "repository": DOMAIN | {"errors", "search", "access", "store", "patch", "terminology", "profiles"},
     "operations": DOMAIN | {"errors", "search", "access", "repository", "mappings"},
     "rest": DOMAIN | BASE | {"access", "repository", "patch", "operations", "search", "terminology"},
-    "citizen": DOMAIN | BASE | {"access", "repository", "translation"},
-    "desk": DOMAIN | BASE | {"access", "repository", "translation", "citizen"},
-    "intake": DOMAIN | BASE | {"access", "repository", "mappings", "citizen"},
-    "app": BASE | {"rest", "citizen", "desk", "repository"},
-    "commands": BASE | {"app", "access", "citizen", "desk", "intake", "repository", "store"},
+    "citizen": DOMAIN | BASE | {"access", "repository", "operations", "store", "translation", "mappings"},
+    "desk": DOMAIN | BASE | {"access", "repository", "translation", "citizen", "intake", "mappings", "search"},
+    "intake": DOMAIN | BASE | {"access", "repository", "search", "mappings", "citizen"},
+    "app": BASE | {"access", "rest", "citizen", "desk", "intake", "repository"},
+    "commands": DOMAIN
+    | BASE
+    | {"app", "access", "profiles", "citizen", "desk", "intake", "operations", "repository", "store"},
     "cli": BASE | {"commands", "access", "citizen", "mappings", "store"},
 }
 OTHERS_MAY_IMPORT: dict[str, set[str]] = {

@@ -156,16 +156,6 @@ def test_open_access_on_any_address_but_loopback_is_refused(run: Any, command: s
     )
 
 
-def test_smart_access_says_that_it_is_not_there_yet(run: Any, tmp_path: Path) -> None:
-    result = run("serve", "--access", "smart", "--data", str(tmp_path / "data"))
-    assert result.exit_code == 1
-    assert result.output == (
-        "Error: Access by SMART on FHIR is not available yet, and without it every request would be refused: "
-        "serve with --access open on a loopback address.\n"
-    )
-    assert not (tmp_path / "data").exists()
-
-
 def test_a_port_somebody_listens_on_is_refused_before_anything_starts(run: Any, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -400,16 +390,21 @@ def test_a_card_is_a_link_a_code_to_type_and_a_picture_that_only_its_owner_may_r
     patient = server.request("/fhir/Patient", {"resourceType": "Patient", "name": [{"text": "Trần Thị Thử"}]})
     picture = server.data / "card.png"
     issued = subprocess.run(
-        [*COMMAND, "card", "issue", f"Patient/{patient['id']}", "--data", str(server.data), "--png", str(picture)],
+        [
+            *COMMAND,
+            *("cards", "issue", "--patient", f"Patient/{patient['id']}"),
+            *("--data", str(server.data), "--png", str(picture)),
+        ],
         env=_environment(FHIR_PUBLIC_URL="https://hososuckhoe.example.vn"),
         capture_output=True,
         text=True,
         timeout=30,
     )
     assert issued.returncode == 0
-    link, code = issued.stdout.splitlines()
+    link, code, pin = issued.stdout.splitlines()
     assert re.fullmatch(r"https://hososuckhoe\.example\.vn/q#[A-Za-z0-9_-]{22}", link)
     assert re.fullmatch(r"([0-9A-Z]{4}-){6}[0-9A-Z]{2}", code)
+    assert re.fullmatch(r"[0-9]{6}", pin)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_mode & 0o077 == 0
 
@@ -417,7 +412,7 @@ def test_a_card_is_a_link_a_code_to_type_and_a_picture_that_only_its_owner_may_r
 @embedded
 def test_a_card_for_nobody_is_refused(server: Server) -> None:
     issued = subprocess.run(
-        [*COMMAND, "card", "issue", "nobody", "--data", str(server.data)],
+        [*COMMAND, "cards", "issue", "--patient", "nobody", "--data", str(server.data)],
         env=_environment(),
         capture_output=True,
         text=True,

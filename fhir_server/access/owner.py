@@ -18,13 +18,18 @@ _ABOUT = ("patient", "subject", "beneficiary")
 _PATIENTS = re.compile(rb"\bPatient/([A-Za-z0-9\-.]{1,64})")
 
 
-def owner_of(resource_type: str, logical_id: str, text: bytes, tokens: Iterable[str]) -> str | None:
+def owner_of(resource_type: str, logical_id: str, text: bytes, tokens: Iterable[str], context: str = "") -> str | None:
     """The logical id of the patient whose record the resource is part of.
 
-    `text` is its JSON, `tokens` its index entries. None when it is about no patient, or names several anywhere.
+    `text` is its JSON, `tokens` its index entries, `context` what its securityContext refers to. None when it is about
+    no patient, or names several anywhere.
     """
     if resource_type == "Patient":
         return logical_id
+    if resource_type == "Binary":
+        # Its content cannot be looked into: it belongs to whom its author says that access follows.
+        kind, _, id = context.partition("/")
+        return id if kind == "Patient" and id and "/" not in id else None
     about = _about(resource_type)
     if not about:
         return None

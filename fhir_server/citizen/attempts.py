@@ -27,13 +27,16 @@ class WrongCodes(Document):
     meta = {"auto_create_index": False}
 
 
-def spend_attempt(repository: Repository, address: str) -> bool:
-    """Take one attempt before the code is looked at; False when the address has none left in this window."""
+def spend_attempt(repository: Repository, address: str, *, allowed: int = WRONG_CODES_ALLOWED) -> bool:
+    """Take one attempt before the code is looked at; False when the address has none left in this window.
+
+    The gateway counts wrong passwords the same way, and names accounts as well as addresses.
+    """
     key, ends = _window(address, now())
     counted = (
         documents(repository, WrongCodes).filter(id=key).modify(upsert=True, new=True, inc__count=1, set__expires=ends)
     )
-    return counted.count <= WRONG_CODES_ALLOWED
+    return counted.count <= allowed
 
 
 def return_attempt(repository: Repository, address: str) -> None:

@@ -7,19 +7,23 @@ same 128 bits are printed under the QR as a code of letters and digits that is e
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import qrcode
 from mongoengine import DateTimeField, Document, IntField, StringField
 from qrcode.image.svg import SvgPathImage
 
+from fhir_server.access import audit_record
+from fhir_server.citizen import card_code
 from fhir_server.citizen.documents import documents, ensure_indexes, now
+from fhir_server.citizen.person import Person, birth_day, person_of
+from fhir_server.citizen.pins import new_pin, set_pin
+from fhir_server.resource import exact
 
 if TYPE_CHECKING:
     from fhir_server.access.context import AccessContext
@@ -27,14 +31,6 @@ if TYPE_CHECKING:
 
 TOKEN_BYTES = 16
 CARD_LIFETIME = timedelta(days=730)
-
-# Crockford's base 32 leaves out I, L, O and U; what people write instead of a digit is read as that digit.
-CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-CODE_LENGTH = 26
-CODE_GROUP = 4
-MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
-# Dashes that phone keyboards put in place of the hyphen are dropped with the blanks.
-SEPARATORS = str.maketrans("", "", " \t\r\n.-\u2010\u2011\u2012\u2013\u2014")
 
 
 class Card(Document):
@@ -51,7 +47,7 @@ class Card(Document):
     meta = {"auto_create_index": False}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class IssuedCard:
     """What is printed: shown once, since the token cannot be found again from its hash."""
 
@@ -59,11 +55,18 @@ class IssuedCard:
     link: str
     token: str
     code: str
+    pin: str
+    person: Person
+    expires: datetime
 
     def qr_svg(self) -> str:
         """The link as a QR drawing, to be placed in a page."""
         drawing = _qr(self.link).make_image(image_factory=SvgPathImage)
         return drawing.to_string(encoding="unicode")
+
+    def qr_modules(self) -> list[list[bool]]:
+        """The link as rows of dark (True) and light modules, the quiet border with them."""
+        return _qr(self.link).get_matrix()
 
     def qr_png(self) -> bytes:
         """The link as a QR picture."""
@@ -80,8 +83,12 @@ def issue_card(
     public_url: str,
     lifetime: timedelta = CARD_LIFETIME,
 ) -> IssuedCard:
-    """Make a card for a patient that the caller may read (else NotFound, Gone). `public_url` is where `/q` answers."""
+    """Make a card for a patient that the caller may read (else NotFound, Gone). `public_url` is where `/q` answers.
+
+    Its PIN must be changed at the first use. The cards that the patient has stay as they are: see `reissue_card`.
+    """
     patient = repository.read(ctx, "Patient", patient_id)
+    person = person_of(exact.parse(patient.json or b"{}"))
     ensure_indexes(repository)
     secret = secrets.token_bytes(TOKEN_BYTES)
     issued = now()
@@ -92,17 +99,66 @@ def issue_card(
         issued=issued,
         expires=issued + lifetime,
     )
+    pin = new_pin(birth_day(person))
+    set_pin(repository, card.id, pin, change=True)
     documents(repository, Card).insert(card, load_bulk=False)
     token = base64.urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
-    return IssuedCard(id=card.id, link=f"{public_url.rstrip('/')}/q#{token}", token=token, code=_code(secret))
+    return IssuedCard(
+        id=card.id,
+        link=f"{public_url.rstrip('/')}/q#{token}",
+        token=token,
+        code=card_code.written(secret),
+        pin=pin,
+        person=person,
+        expires=card.expires,
+    )
+
+
+def reissue_card(
+    repository: Repository,
+    ctx: AccessContext,
+    patient_id: str,
+    *,
+    public_url: str,
+    lifetime: timedelta = CARD_LIFETIME,
+) -> IssuedCard:
+    """A new card in place of all that the patient has, which are locked for good."""
+    held = [card.id for card in cards_in_force(repository, patient_id)]
+    issued = issue_card(repository, ctx, patient_id, public_url=public_url, lifetime=lifetime)
+    for card in held:
+        revoke_card(repository, card)
+    return issued
+
+
+def cards_in_force(repository: Repository, patient_id: str) -> list[Card]:
+    """The cards that open a patient's record now, the oldest first."""
+    held = documents(repository, Card).filter(patient=patient_id, revoked=None, expires__gt=now())
+    return list(held.order_by("issued"))
+
+
+def reset_pin(repository: Repository, card_id: str) -> str | None:
+    """A new PIN, to be told to the person it belongs to, and the end of the card's sessions; None for no such card.
+
+    Whoever calls this has seen who stands before them, and notes the reason.
+    """
+    if not documents(repository, Card).filter(id=card_id, revoked=None).update_one(inc__version=1):
+        return None
+    pin = new_pin()
+    set_pin(repository, card_id, pin, change=True)
+    return pin
 
 
 def open_card(repository: Repository, typed: str) -> Card | None:
     """The card that a token or typed code belongs to; None alike for unknown, revoked and expired ones."""
-    secret = _secret(typed)
+    secret = card_code.read(typed)
     # What cannot be a token is looked up all the same, so that the answer takes as long as for any other wrong one.
     token_hash = _hash(secret if secret is not None else b"")
-    return documents(repository, Card).filter(token_hash=token_hash, revoked=None, expires__gt=now()).first()
+    found = documents(repository, Card).filter(token_hash=token_hash, revoked=None, expires__gt=now()).first()
+    if found is None:
+        audit_record.tried("card", "card:unknown", outcome="wrong")
+    else:
+        audit_record.tried("card", f"card:{found.id}", patient=found.patient, outcome="right")
+    return found
 
 
 def card_in_force(repository: Repository, card_id: str, version: int) -> Card | None:
@@ -118,29 +174,6 @@ def revoke_card(repository: Repository, card_id: str) -> bool:
 
 def _hash(secret: bytes) -> str:
     return hashlib.sha256(secret).hexdigest()
-
-
-def _code(secret: bytes) -> str:
-    number = int.from_bytes(secret, "big")
-    letters = "".join(CODE_LETTERS[number >> (5 * place) & 31] for place in reversed(range(CODE_LENGTH)))
-    return "-".join(letters[start : start + CODE_GROUP] for start in range(0, CODE_LENGTH, CODE_GROUP))
-
-
-def _secret(typed: str) -> bytes | None:
-    """The 16 bytes behind a base64url token (22 characters) or a typed code (26), None for anything else."""
-    token = typed.strip()
-    if len(token) == 22:
-        try:
-            return base64.b64decode(token + "==", altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-    letters = token.translate(SEPARATORS).upper().translate(MISREAD)
-    if len(letters) != CODE_LENGTH or any(letter not in CODE_LETTERS for letter in letters):
-        return None
-    number = 0
-    for letter in letters:
-        number = number * 32 + CODE_LETTERS.index(letter)
-    return number.to_bytes(17, "big")[1:] if number >> 128 == 0 else None
 
 
 def _qr(link: str) -> qrcode.QRCode:

@@ -5,15 +5,15 @@ https://hl7.org/fhir/R4/observation-vitalsigns.html and https://hl7.org/fhir/R4/
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import unicodedata
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
+
+from fhir_server.citizen.declared_history import NOTHING, History, read_history
+from fhir_server.citizen.remarks import Remark, choice, one_line
 
 OWN = "http://hososuckhoe.example.vn/fhir"
 DECLARATION_SYSTEM = f"{OWN}/sid/declaration"
@@ -31,9 +31,6 @@ CLINICAL_SYSTEM = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clin
 VERIFICATION_SYSTEM = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
 LOINC, UCUM, SNOMED = "http://loinc.org", "http://unitsofmeasure.org", "http://snomed.info/sct"
 NO_KNOWN_ALLERGY = {"system": SNOMED, "code": "716186003", "display": "No known allergy"}
-# Any fixed UUID will do: it makes the ids of this form's entries differ from everybody else's name-based UUIDs.
-DECLARATION_NAMESPACE = uuid.UUID("6f1d3a52-0c47-4b0e-9f6b-8a1f5a0e7c31")
-
 ADULT_YEARS = 18
 SUBSTANCE_LENGTH = 200
 NUMBER = re.compile(r"([0-9]{1,4})(?:\s*[.,]\s*([0-9]{1,3}))?\s*(?:kg|cm|mmhg)?", re.IGNORECASE)
@@ -86,6 +83,15 @@ MEASURES = {
         ),
     )
 }
+# What the codes are called in Vietnamese, for whoever reads the record.
+NAMES = {
+    "29463-7": "Cân nặng",
+    "8302-2": "Chiều cao",
+    "85354-9": "Huyết áp",
+    "882-1": "Nhóm máu ABO và Rh",
+    "883-9": "Nhóm máu ABO",
+    "10331-7": "Nhóm máu Rh",
+}
 BLOOD_PRESSURE = {"system": LOINC, "code": "85354-9", "display": "Blood pressure panel with all children optional"}
 ABO, RH = ("A", "B", "AB", "O"), ("+", "-")
 # Which LOINC code fits depends on how much of the blood group is known.
@@ -94,15 +100,6 @@ BLOOD_GROUP_ABO = {"system": LOINC, "code": "883-9", "display": "ABO group [Type
 BLOOD_GROUP_RH = {"system": LOINC, "code": "10331-7", "display": "Rh [Type] in Blood"}
 # Kinds of allergy of QĐ 831/QĐ-BYT; "other" has no FHIR category.
 ALLERGY_KINDS = {"drug": "medication", "chemical": "environment", "food": "food", "other": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What to tell the person about a field: the key of a message and what goes into it."""
-
-    field: str
-    message: str
-    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +116,7 @@ class Declaration:
     no_allergy: bool = False
     allergy_kind: str | None = None
     substance: str | None = None
+    history: History = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +134,18 @@ class Reading:
 
 
 def read_form(form: Mapping[str, str], *, today: date, born: date | None = None) -> Reading:
-    """Understand the fields weight, height, systolic, diastolic, measured, abo, rh, allergy, kind and substance."""
+    """Understand the fields weight, height, systolic, diastolic, measured, abo, rh, allergy, kind and substance, and
+    those of `read_history`."""
     problems: list[Remark] = []
     numbers = {name: _number(form.get(name, ""), measure, problems) for name, measure in MEASURES.items()}
     _check_pressure(numbers, problems)
     measured = _measured(form.get("measured", ""), today, born, problems)
-    abo = _choice(form.get("abo", ""), ABO, "abo", problems)
-    rh = _choice(form.get("rh", ""), RH, "rh", problems)
-    allergy = _choice(form.get("allergy", ""), ("yes", "no"), "allergy", problems)
+    abo = choice(form.get("abo", ""), ABO, "abo", problems)
+    rh = choice(form.get("rh", ""), RH, "rh", problems)
+    allergy = choice(form.get("allergy", ""), ("yes", "no"), "allergy", problems)
     kind, substance = _allergy(form, problems) if allergy == "yes" else (None, None)
-    if not problems and not any((*numbers.values(), abo, rh, allergy)):
+    history = read_history(form, problems, today)
+    if not problems and not any((*numbers.values(), abo, rh, allergy, history != NOTHING)):
         problems.append(Remark("weight", "declare.nothing"))
     if problems:
         return Reading(None, tuple(problems), ())
@@ -157,41 +157,18 @@ def read_form(form: Mapping[str, str], *, today: date, born: date | None = None)
         no_allergy=allergy == "no",
         allergy_kind=kind,
         substance=substance,
+        history=history,
     )
     return Reading(declaration, (), tuple(_doubts(numbers, born, measured)))
 
 
-def resources(declaration: Declaration, patient: str, *, recorded: datetime, submission: str) -> list[dict[str, Any]]:
-    """The FHIR resources of a declaration. `recorded` is aware; `submission` names the form that was filled in once."""
+def contents(declaration: Declaration) -> list[tuple[str, str, dict[str, Any]]]:
+    """(which answer, type, what it says) of everything that was measured or is an allergy; nothing of whom or when."""
     made = [_measurement(declaration, name) for name in ("weight", "height")]
-    made += [_blood_pressure(declaration), _blood_group(declaration), _allergy_resource(declaration)]
-    subject = {"reference": f"Patient/{patient}"}
-    at = recorded.isoformat(timespec="seconds")
-    finished = []
-    for kind, content in (entry for entry in made if entry is not None):
-        resource: dict[str, Any] = {
-            "resourceType": "AllergyIntolerance" if kind == "allergy" else "Observation",
-            "meta": {"security": [PATIENT_ASSERTED], "tag": [SELF_DECLARED]},
-            "identifier": [{"system": DECLARATION_SYSTEM, "value": _entry_id(patient, submission, kind, content)}],
-            **content,
-        }
-        if kind == "allergy":
-            resource |= {"patient": subject, "recordedDate": at, "asserter": subject}
-        else:
-            resource |= {"subject": subject, "issued": at, "performer": [subject]}
-        finished.append(resource)
-    return finished
-
-
-def transaction(declared: list[dict[str, Any]]) -> dict[str, Any]:
-    """A transaction Bundle that stores all of it or nothing, and each entry once however often it is sent."""
-    entries = []
-    for resource in declared:
-        identifier = resource["identifier"][0]
-        condition = f"identifier={identifier['system']}|{identifier['value']}"
-        request = {"method": "POST", "url": resource["resourceType"], "ifNoneExist": condition}
-        entries.append({"fullUrl": f"urn:uuid:{identifier['value']}", "resource": resource, "request": request})
-    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    made += [_blood_pressure(declaration), _blood_group(declaration)]
+    found = [(kind, "Observation", content) for kind, content in filter(None, made)]
+    allergy = _allergy_resource(declaration)
+    return found + ([] if allergy is None else [("allergy", "AllergyIntolerance", allergy)])
 
 
 def read_date(text: str) -> date | None:
@@ -251,21 +228,11 @@ def _measured(text: str, today: date, born: date | None, problems: list[Remark])
     return measured or today
 
 
-def _choice(text: str, allowed: tuple[str, ...], name: str, problems: list[Remark]) -> str | None:
-    if text and text not in allowed:
-        problems.append(Remark(name, "declare.choose"))
-        return None
-    return text or None
-
-
 def _allergy(form: Mapping[str, str], problems: list[Remark]) -> tuple[str | None, str | None]:
-    kind = _choice(form.get("kind", ""), tuple(ALLERGY_KINDS), "kind", problems)
+    kind = choice(form.get("kind", ""), tuple(ALLERGY_KINDS), "kind", problems)
     if kind is None and not form.get("kind"):
         problems.append(Remark("kind", "declare.kind_missing"))
-    # Control characters (category C) are invisible and have no place in the name of a substance.
-    text = unicodedata.normalize("NFC", form.get("substance", ""))
-    visible = "".join(sign if not unicodedata.category(sign).startswith("C") else " " for sign in text)
-    substance = " ".join(visible.split())
+    substance = one_line(form.get("substance", ""))
     if not substance:
         problems.append(Remark("substance", "declare.substance_missing"))
     elif len(substance) > SUBSTANCE_LENGTH:
@@ -297,7 +264,7 @@ def _observation(category: str, code: Mapping[str, str], measured: date, **value
     return {
         "status": "final",
         "category": [{"coding": [{"system": CATEGORY_SYSTEM, "code": category}]}],
-        "code": {"coding": [dict(code)]},
+        "code": {"coding": [dict(code)], "text": NAMES[code["code"]]},
         "effectiveDateTime": measured.isoformat(),
         **value,
     }
@@ -336,7 +303,7 @@ def _blood_group(declaration: Declaration) -> tuple[str, dict[str, Any]] | None:
     return "blood", _observation("survey", code, declaration.measured, valueCodeableConcept=value)
 
 
-def _allergy_resource(declaration: Declaration) -> tuple[str, dict[str, Any]] | None:
+def _allergy_resource(declaration: Declaration) -> dict[str, Any] | None:
     if not declaration.no_allergy and declaration.substance is None:
         return None
     content: dict[str, Any] = {
@@ -345,14 +312,9 @@ def _allergy_resource(declaration: Declaration) -> tuple[str, dict[str, Any]] | 
     }
     if declaration.no_allergy:
         content["code"] = {"coding": [dict(NO_KNOWN_ALLERGY)], "text": "Không có dị ứng đã biết"}
-        return "allergy", content
+        return content
     category = ALLERGY_KINDS[declaration.allergy_kind or "other"]
     if category is not None:
         content["category"] = [category]
     content["code"] = {"text": declaration.substance}
-    return "allergy", content
-
-
-def _entry_id(patient: str, submission: str, kind: str, content: Mapping[str, Any]) -> str:
-    """The same answer of the same form has the same id; a corrected answer has another, so that it is not dropped."""
-    return str(uuid.uuid5(DECLARATION_NAMESPACE, f"{patient}|{submission}|{kind}|{content!r}"))
+    return content

@@ -15,7 +15,23 @@ from mongoengine.queryset import QuerySet
 if TYPE_CHECKING:
     from fhir_server.repository import Repository
 
-COLLECTIONS: dict[str, str] = {"Card": "cards", "CitizenSession": "citizen_sessions", "WrongCodes": "wrong_codes"}
+COLLECTIONS: dict[str, str] = {
+    "Card": "cards",
+    "CardPin": "card_pins",
+    "CitizenSession": "citizen_sessions",
+    "Draft": "citizen_drafts",
+    "FacilityAsking": "facility_askings",
+    "HealthLink": "health_links",
+    "WrongCodes": "wrong_codes",
+}
+# What MongoDB itself removes when the time in this field has come.
+REMOVED = {
+    "CitizenSession": "forgotten",
+    "Draft": "expires",
+    "FacilityAsking": "expires",
+    "HealthLink": "forgotten",
+    "WrongCodes": "expires",
+}
 
 
 def documents(repository: Repository, kind: type[Document]) -> QuerySet:
@@ -28,9 +44,10 @@ def ensure_indexes(repository: Repository) -> None:
     database: Any = repository.store.database
     database[COLLECTIONS["Card"]].create_index("token_hash", unique=True)
     database[COLLECTIONS["Card"]].create_index("patient")
-    database[COLLECTIONS["CitizenSession"]].create_index("expires", expireAfterSeconds=0)
     database[COLLECTIONS["CitizenSession"]].create_index("card")
-    database[COLLECTIONS["WrongCodes"]].create_index("expires", expireAfterSeconds=0)
+    database[COLLECTIONS["HealthLink"]].create_index("patient")
+    for kind, field in REMOVED.items():
+        database[COLLECTIONS[kind]].create_index(field, expireAfterSeconds=0)
 
 
 def now() -> datetime:

@@ -27,13 +27,16 @@ LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'; worker-src 'self'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-ENTRY_COOKIE, SESSION_COOKIE, LANGUAGE_COOKIE = "entry", "citizen", "language"
+ONLY_HTTPS = "max-age=31536000"
+"""Browsers that came by https once come by nothing else for a year. https://www.rfc-editor.org/rfc/rfc6797"""
+ENTRY_COOKIE, SESSION_COOKIE, LANGUAGE_COOKIE, SIZE_COOKIE = "entry", "citizen", "language", "size"
+SIZES = ("1", "2", "3")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -46,14 +49,20 @@ def frame(blueprint: Blueprint, config: Config) -> None:
         asked = request.args.get("lang", "")
         kept = request.cookies.get(LANGUAGE_COOKIE, "")
         g.language = next((language for language in (asked, kept) if language in LANGUAGES), LANGUAGES[0])
+        sizes = request.args.get("size", ""), request.cookies.get(SIZE_COOKIE, "")
+        g.size = next((size for size in sizes if size in SIZES), SIZES[0])
 
     def finish(response: Response) -> Response:
         for name, value in PAGE_HEADERS.items():
             response.headers[name] = value
+        if served_securely(config):
+            response.headers["Strict-Transport-Security"] = ONLY_HTTPS
         if request.endpoint != f"{blueprint.name}.static":
             response.headers["Cache-Control"] = "no-store"
         if request.args.get("lang") == g.get("language"):
             set_cookie(response, config, LANGUAGE_COOKIE, g.language, prefix=False, seconds=LANGUAGE_COOKIE_SECONDS)
+        if request.args.get("size") == g.get("size"):
+            set_cookie(response, config, SIZE_COOKIE, g.size, prefix=False, seconds=LANGUAGE_COOKIE_SECONDS)
         return response
 
     def words() -> dict[str, Any]:
@@ -62,6 +71,8 @@ def frame(blueprint: Blueprint, config: Config) -> None:
             "number": lambda value: write_number(value, g.language),
             "day": lambda value: write_date(value, g.language),
             "language": g.language,
+            "size": g.size,
+            "next_size": SIZES[(SIZES.index(g.size) + 1) % len(SIZES)],
             "trial": config.access == "open",
             "hotline": config.hotline,
             "hotline_link": "tel:" + "".join(sign for sign in config.hotline if sign in "+0123456789"),
@@ -96,17 +107,35 @@ def problem_page(status: int, kind: str) -> Response:
 
 
 def local_only(config: Config) -> Callable[[], Response | None]:
-    """Pages without a PIN are for trying the server out: shown in open access, to a browser on this very machine.
+    """What needs no log-in is for trying the server out: shown in open access, to a browser on this very machine.
 
     The Host header is looked at too, since a web page elsewhere can make its own name point to 127.0.0.1.
     """
 
     def check() -> Response | None:
-        if config.access == "open" and _loopback(request.remote_addr) and _own_name(request.host, config):
+        return None if reached_locally(config) else problem_page(403, "closed")
+
+    return check
+
+
+def reached_locally(config: Config) -> bool:
+    """Whether this request may go without a log-in: open access, and from this very machine under its own name."""
+    return config.access == "open" and _nearby(config)
+
+
+def safely_reached(config: Config) -> Callable[[], Response | None]:
+    """Pages behind card and PIN: in smart access for everybody over https, else to a browser on this very machine."""
+
+    def check() -> Response | None:
+        if (config.access == "smart" and served_securely(config)) or _nearby(config):
             return None
         return problem_page(403, "closed")
 
     return check
+
+
+def _nearby(config: Config) -> bool:
+    return _loopback(request.remote_addr) and _own_name(request.host, config)
 
 
 def set_cookie(

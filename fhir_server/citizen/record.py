@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.context import AccessContext
+from fhir_server.citizen.charts import Point
 from fhir_server.citizen.declaration import (
     BLOOD_GROUP_ABO,
     BLOOD_GROUP_BOTH,
@@ -19,29 +19,21 @@ from fhir_server.citizen.declaration import (
     SELF_DECLARED,
     read_date,
 )
+from fhir_server.citizen.person import Person, person_of
 from fhir_server.resource import exact
+from fhir_server.translation import LANGUAGES, write_number
 
 if TYPE_CHECKING:
     from fhir_server.repository import Repository, Stored
 
-CARD_SYSTEM = "http://fhir.ehealth.gov.vn/core/sid/insurance_number"
 WEIGHT, HEIGHT = f"{LOINC}|29463-7", f"{LOINC}|8302-2"
 PRESSURE = f"{LOINC}|{BLOOD_PRESSURE['code']}"
 BLOOD = ",".join(f"{LOINC}|{code['code']}" for code in (BLOOD_GROUP_BOTH, BLOOD_GROUP_ABO, BLOOD_GROUP_RH))
 SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 VISITS_SHOWN, ALLERGIES_SHOWN, BLOOD_GROUPS_READ = 20, 50, 20
+POINTS_SHOWN, HISTORY_SHOWN = 60, 50
 
 Resource = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who the record is about; the card number is masked but for its end."""
-
-    name: str
-    birth: str | None
-    gender: str | None
-    card: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +73,34 @@ class Record:
     allergies: list[Item]
     no_allergy: Item | None
     visits: list[Visit]
+    history: list[Item]
+    curves: dict[str, list[Point]]
 
 
 def read_person(repository: Repository, ctx: AccessContext) -> Person:
     """Name, birth date, sex and masked card number. NotFound or Gone when the patient is no longer there."""
-    patient = _parsed(repository.read(ctx, "Patient", _bound(ctx)))
-    names = patient.get("name") or [{}]
-    chosen = next((name for name in names if name.get("use") == "official"), names[0])
-    parts = [chosen.get("family"), *chosen.get("given", [])]
-    return Person(
-        name=chosen.get("text") or " ".join(part for part in parts if part),
-        birth=patient.get("birthDate"),
-        gender=patient.get("gender"),
-        card=_masked_card(patient),
-    )
-
-
-def birth_day(person: Person) -> date | None:
-    """The birth date when the day is known."""
-    return read_date(person.birth or "")
+    return person_of(_parsed(repository.read(ctx, "Patient", _bound(ctx))))
 
 
 def read_record(repository: Repository, ctx: AccessContext) -> Record:
     """The whole page. Each question is bounded, so a long life makes no slow page."""
-    weight = _measured(_newest(repository, ctx, WEIGHT))
-    height = _measured(_newest(repository, ctx, HEIGHT))
+    weights, heights = (_latest(repository, ctx, code, POINTS_SHOWN) for code in (WEIGHT, HEIGHT))
+    pressures = _latest(repository, ctx, PRESSURE, POINTS_SHOWN)
+    weight, height = (_measured(next(iter(found), None)) for found in (weights, heights))
     positive, negative = _allergies(repository, ctx)
     return Record(
         person=read_person(repository, ctx),
         weight=weight,
         height=height,
         bmi=body_mass_index(weight, height),
-        pressure=_pressure(_newest(repository, ctx, PRESSURE)),
+        pressure=_pressure(next(iter(pressures), None)),
         blood=_blood_group(_latest(repository, ctx, BLOOD, BLOOD_GROUPS_READ)),
         allergies=positive,
         # "None known" says nothing any more once an allergy is on record, whichever came first.
         no_allergy=negative[0] if negative and not positive else None,
         visits=_visits(repository, ctx),
+        history=_history(repository, ctx),
+        curves=_curves(weights, heights, pressures),
     )
 
 
@@ -129,11 +112,6 @@ def body_mass_index(weight: Item | None, height: Item | None) -> Decimal | None:
         return None
     metres = height.value / 100
     return (weight.value / (metres * metres)).quantize(Decimal("0.1"), ROUND_HALF_UP)
-
-
-def mask(number: str) -> str:
-    """A card number with everything but the last three characters hidden."""
-    return "•" * max(len(number) - 3, 0) + number[-3:]
 
 
 def _bound(ctx: AccessContext) -> str:
@@ -157,10 +135,6 @@ def _latest(repository: Repository, ctx: AccessContext, codes: str, most: int) -
     return [_parsed(stored) for _, stored in repository.search(ctx, "Observation", query).entries]
 
 
-def _newest(repository: Repository, ctx: AccessContext, codes: str) -> Resource | None:
-    return next(iter(_latest(repository, ctx, codes, 1)), None)
-
-
 def _measured(observation: Resource | None) -> Item | None:
     if observation is None or "value" not in observation.get("valueQuantity", {}):
         return None
@@ -169,7 +143,7 @@ def _measured(observation: Resource | None) -> Item | None:
 
 def _blood_group(observations: list[Resource]) -> Item | None:
     """A blood group found by a facility counts more than a newer one that was only declared."""
-    for observation in sorted(observations, key=_declared):
+    for observation in sorted(observations, key=declared_by_citizen):
         text = _text(observation.get("valueCodeableConcept")) or observation.get("valueString")
         if text:
             return _item(observation, text, "")
@@ -177,17 +151,87 @@ def _blood_group(observations: list[Resource]) -> Item | None:
 
 
 def _pressure(observation: Resource | None) -> Item | None:
-    if observation is None:
-        return None
+    values = _pressure_values(observation) if observation is not None else None
+    return None if observation is None or values is None else _item(observation, "{}/{}".format(*values), "mmHg")
+
+
+def _pressure_values(observation: Resource) -> tuple[Any, Any] | None:
     found = {
         coding.get("code"): component.get("valueQuantity", {}).get("value")
         for component in observation.get("component", [])
         for coding in component.get("code", {}).get("coding", [])
     }
     high, low = found.get(SYSTOLIC), found.get(DIASTOLIC)
-    if high is None or low is None:
-        return None
-    return _item(observation, f"{high}/{low}", "mmHg")
+    return None if high is None or low is None else (high, low)
+
+
+def _curves(weights: list[Resource], heights: list[Resource], pressures: list[Resource]) -> dict[str, list[Point]]:
+    """The measurements with a known day in the order of time; a BMI for each weight, from the height known by then."""
+    weight, height = (
+        [each for each in map(_point, reversed(found)) if each is not None] for found in (weights, heights)
+    )
+    mass = []
+    for point in weight:
+        tall = [each for each in height if each.day <= point.day] or height[:1]
+        if tall and tall[-1].values[0] > 0:
+            metres = tall[-1].values[0] / 100
+            value = (point.values[0] / (metres * metres)).quantize(Decimal("0.1"), ROUND_HALF_UP)
+            mass.append(Point(point.day, (value,), point.declared or tall[-1].declared))
+    pressure = [
+        Point(day, tuple(Decimal(value) for value in values), declared_by_citizen(each))
+        for each in reversed(pressures)
+        if (values := _pressure_values(each)) is not None and (day := _day(each))
+    ]
+    return {"weight": weight, "bmi": mass, "pressure": pressure}
+
+
+def _point(observation: Resource) -> Point | None:
+    value, day = observation.get("valueQuantity", {}).get("value"), _day(observation)
+    return Point(day, (Decimal(value),), declared_by_citizen(observation)) if value is not None and day else None
+
+
+def _day(observation: Resource) -> str | None:
+    when = _item(observation, "", "").when or ""
+    return when[:10] if read_date(when[:10]) else None
+
+
+def describe(resource: Resource, language: str = LANGUAGES[0]) -> tuple[str, str | None]:
+    """What a record says, in one line with numbers as a language writes them, and when it was so."""
+    kind = resource["resourceType"]
+    name = _text(resource.get("code")) or "?"
+    if kind == "FamilyMemberHistory":
+        ill = ", ".join(filter(None, (_text(each.get("code")) for each in resource.get("condition", []))))
+        name = f"{_text(resource.get('relationship')) or '?'}: {ill}"
+    elif kind == "Observation":
+        values = _pressure_values(resource)
+        result = _result(resource, name)
+        if values is not None:
+            name += ": {}/{} mmHg".format(*values)
+        elif result is not None:
+            name += f": {write_number(result.value, language) if result.unit else result.value} {result.unit}".rstrip()
+    when = resource.get("performedDateTime") or resource.get("date") or _item(resource, "", "").when
+    return name, when
+
+
+def _history(repository: Repository, ctx: AccessContext) -> list[Item]:
+    """Illnesses that belong to no visit, operations and illnesses of the family, the label says which."""
+    found = []
+    for kind in ("Condition", "Procedure", "FamilyMemberHistory"):
+        query = [
+            ("patient", f"Patient/{_bound(ctx)}"),
+            ("_sort", "-_lastUpdated"),
+            ("_count", str(HISTORY_SHOWN)),
+            *([("encounter:missing", "true")] if kind == "Condition" else []),
+        ]
+        for _, stored in repository.search(ctx, kind, query).entries:
+            resource = _parsed(stored)
+            if resource.get("status") == "entered-in-error" or "entered-in-error" in _codes(
+                resource.get("verificationStatus")
+            ):
+                continue
+            text, when = describe(resource)
+            found.append(Item(text, "", when, declared_by_citizen(resource), kind))
+    return found
 
 
 def _amount(quantity: Resource) -> tuple[Decimal, str]:
@@ -196,10 +240,17 @@ def _amount(quantity: Resource) -> tuple[Decimal, str]:
 
 def _item(resource: Resource, value: str | Decimal, unit: str, label: str | None = None) -> Item:
     when = resource.get("effectiveDateTime") or resource.get("effectivePeriod", {}).get("start")
-    return Item(value, unit, when or resource.get("recordedDate") or resource.get("issued"), _declared(resource), label)
+    return Item(
+        value,
+        unit,
+        when or resource.get("recordedDate") or resource.get("issued"),
+        declared_by_citizen(resource),
+        label,
+    )
 
 
-def _declared(resource: Resource) -> bool:
+def declared_by_citizen(resource: Resource) -> bool:
+    """Whether a record carries the label of what a citizen told."""
     meta = resource.get("meta", {})
     labels = [*meta.get("tag", []), *meta.get("security", [])]
     known = {(SELF_DECLARED["system"], SELF_DECLARED["code"]), (PATIENT_ASSERTED["system"], PATIENT_ASSERTED["code"])}
@@ -277,9 +328,3 @@ def _text(concept: Resource | None) -> str | None:
 
 def _codes(concept: Resource | None) -> set[str]:
     return {coding.get("code", "") for coding in (concept or {}).get("coding", [])}
-
-
-def _masked_card(patient: Resource) -> str | None:
-    cards = [entry for entry in patient.get("identifier", []) if entry.get("system") == CARD_SYSTEM]
-    current = next((entry for entry in cards if entry.get("use") != "old"), None)
-    return mask(current["value"]) if current and current.get("value") else None

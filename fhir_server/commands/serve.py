@@ -27,6 +27,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from fhir_server.commands import CommandFailed
+from fhir_server.commands.audit import shipping
 from fhir_server.commands.database import open_store, repository_on
 from fhir_server.config import Config
 from fhir_server.store.connection import connect
@@ -40,16 +41,11 @@ _PR_SET_PDEATHSIG = 1
 ACCESS_LOG = '%(time)s %(addr)s "%(method)s %(path)s" %(status)d %(dt_ms).1f ms'
 
 
-def serve(config: Config, *, prepare: Callable[[str], None], ready: Callable[[], None]) -> None:
+def serve(config: Config, *, prepare: Callable[[str], object], ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or Ctrl-C. `prepare` gets MongoDB's URI before the port opens, `ready` runs once it answers.
 
     Raises CommandFailed, MongoDBUnusable. Belongs in the main thread.
     """
-    if config.access == "smart":
-        raise CommandFailed(
-            "Access by SMART on FHIR is not available yet, and without it every request would be refused: "
-            "serve with --access open on a loopback address."
-        )
     _refuse_taken_port(config)
     # Until granian has handlers of its own, a signal must still let mongod end in good order.
     signal.signal(signal.SIGTERM, _leave)
@@ -68,13 +64,22 @@ def application() -> WSGIApplication:
     # The kernel ends the worker when the server process is killed: nothing else would free the port.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     from fhir_server.app import create_app
+    from fhir_server.intake import residents
+    from fhir_server.intake.gateway import worker
 
     config = Config.from_environment(os.environ)
     if config.mongodb_uri is None:
         raise CommandFailed("A worker needs FHIR_MONGODB_URI: start the server with fhir-server serve.")
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # At level debug the driver writes every command it sends, with the records in it.
+    logging.getLogger("pymongo").setLevel(logging.WARNING)
     repository = repository_on(open_store(config, config.mongodb_uri), config)
     repository.warm_up()
+    threading.Thread(
+        target=repository.exports.keep_working, args=(threading.Event(),), name="exports", daemon=True
+    ).start()
+    worker.start(repository)
+    residents.start(repository)
     return create_app(repository, config=config)
 
 
@@ -137,7 +142,8 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a variable: processe
 def _run(config: Config, mongod: Mongod | None, ready: Callable[[], None]) -> None:
     os.environ.update(config.to_environment())
     server = _Server(config, mongod, ready)
-    server.serve()
+    with shipping(config):
+        server.serve()
     if server.mongod_lost:
         raise CommandFailed(f"MongoDB ended, so the server did too. Its log is {config.data / 'mongod.log'}.")
 

@@ -1,28 +1,93 @@
-"""What is already known: finds stored resources by the identifiers they carry."""
+"""What is already known: finds stored resources by the identifiers they carry, and people by a like name and birth date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.access.context import AccessContext
 from fhir_server.repository import Repository, Stored
 from fhir_server.resource import exact
+from fhir_server.search.likeness import blocking_keys
 from mappings.identity import Key
+from mappings.systems import BHXH_NUMBER, CCCD
 
 Resource = dict[str, Any]
+_TELLING_APART = (BHXH_NUMBER, CCCD)
 
 
 def known_people(repository: Repository, ctx: AccessContext, keys: Iterable[Key]) -> dict[Key, list[Resource]]:
-    """The live Patients under each (system, value) that any carries; a Patient found twice is the same object."""
+    """The live Patients under each (system, value) that any carries; a Patient found twice is the same object.
+
+    One that was merged into another is left out: whoever stands for it carries its numbers.
+    """
     parsed: dict[str, Resource] = {}
     people: dict[Key, list[Resource]] = {}
-    for key, found in known_resources(repository, ctx, "Patient", keys).items():
-        for stored in found:
+    resources = known_resources(repository, ctx, "Patient", keys)
+    ids = {stored.id for found in resources.values() for stored in found}
+    away = repository.merged_away(ctx, sorted(ids)) if ids else {}
+    for key, found in resources.items():
+        here = [stored for stored in found if away.get(stored.id) not in ids]
+        for stored in here:
             if stored.id not in parsed:
                 parsed[stored.id] = resource_of(stored)
-        people[key] = [parsed[stored.id] for stored in found]
+        people[key] = [parsed[stored.id] for stored in here]
     return people
+
+
+class AlikePeople:
+    """The people whom no number leads to, though name and birth date are like those of somebody who comes in.
+
+    One look-up for all of `patients` when it is made: make one for each batch, of the Patients of whom no number made
+    certain who they are. `known` is what known_people() gave, so that who is in both is one and the same object. Then,
+    one after the other: `match(patient, keys, known, others=alike.of(patient))`, which never makes certain of somebody
+    whom only a likeness leads to, and `alike.add(patient)` for who was new, so that the batch meets itself.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        ctx: AccessContext,
+        patients: Sequence[Resource],
+        known: Mapping[Key, Sequence[Resource]],
+    ) -> None:
+        self._by_key: dict[str, list[Resource]] = {}
+        parsed = {each["id"]: each for several in known.values() for each in several if "id" in each}
+        keys = {key for patient in patients for key in blocking_keys(patient)}
+        alike = repository.alike(ctx, keys) if keys else {}
+        found = {stored.id: stored for several in alike.values() for stored in several}
+        # Whoever was merged into another is found there, by the numbers of both.
+        away = repository.merged_away(ctx, sorted(found)) if found else {}
+        for id, stored in found.items():
+            if id not in away:
+                self.add(parsed.get(id) or resource_of(stored))
+
+    def of(self, patient: Resource) -> list[Resource]:
+        """Those who may be this Patient, itself left out."""
+        found = {id(each): each for key in blocking_keys(patient) for each in self._by_key.get(key, ())}
+        return [each for each in found.values() if each is not patient]
+
+    def add(self, patient: Resource) -> None:
+        """Have this Patient be found by those that come after it."""
+        for key in blocking_keys(patient):
+            self._by_key.setdefault(key, []).append(patient)
+
+
+def maybe_known(
+    repository: Repository, ctx: AccessContext, people: Sequence[tuple[Sequence[Key], Sequence[str]]]
+) -> list[bool]:
+    """Which of many people, told by (their numbers, their blocking keys), may be one that no number leads to.
+
+    For those whose numbers lead to nobody, batch by batch: those for whom it is so are then to be matched one by one with
+    AlikePeople. Two people who have a BHXH number each, or a CCCD each, are told apart by it, so of others nothing is
+    read: three look-ups for a hundred people at most. Others of the same batch are not looked at.
+    """
+    of_system = [next((each for each in _TELLING_APART if each in {key[0] for key in keys}), "") for keys, _ in people]
+    found: dict[str, set[str]] = {}
+    for system in set(of_system):
+        wanted = {key for (_, keys), own in zip(people, of_system, strict=True) if own == system for key in keys}
+        found[system] = set(repository.alike(ctx, wanted, each=1, without=system)) if wanted else set()
+    return [not found[own].isdisjoint(keys) for (_, keys), own in zip(people, of_system, strict=True)]
 
 
 def known_resources(

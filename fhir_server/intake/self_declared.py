@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.access.context import AccessContext
-from fhir_server.citizen.declaration import read_form, resources
+from fhir_server.citizen.declaration import read_form
+from fhir_server.citizen.submission import resources
 from fhir_server.intake import Progress
 from fhir_server.intake.people import known_people
 from fhir_server.repository import Repository

@@ -1,4 +1,4 @@
-"""Imports clinic visits in the XML of QĐ 130: finds or makes the person, then writes the visit as one transaction.
+"""Takes in clinic visits in the XML of QĐ 130, from files and from the gateway.
 
 https://hl7.org/fhir/R4/http.html#transaction
 """
@@ -6,28 +6,27 @@ https://hl7.org/fhir/R4/http.html#transaction
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import FhirError, Unavailable
 from fhir_server.intake import Progress
-from fhir_server.intake.people import known_people, known_resources, resource_of
-from fhir_server.intake.rejections import element_of
-from fhir_server.repository import Repository, Stored
-from mappings import systems
+from fhir_server.intake.visit_outcomes import (
+    VisitError,
+    VisitOutcome,
+    errors_of,
+    refused_by_the_server,
+)
+from fhir_server.intake.visit_storing import VisitStoring
+from fhir_server.intake.visit_withdrawal import cancel_visit, restore_visit
+from fhir_server.repository import Repository
 from mappings.giamdinhhs import MAX_BYTES, Visit, read_envelope
-from mappings.identity import Key, match
-from mappings.person import urn
-from mappings.problems import Problem, UnreadableInput
-from mappings.resend import changes
-from mappings.visits import mapped, patient_from_visit, patient_keys, refusals
+from mappings.problems import UnreadableInput
+from mappings.visits import refusals
 
-Resource = dict[str, Any]
-# What a visit writes besides its Encounter, and what a resend may therefore withdraw.
-_PARTS = ("Condition", "Observation", "ClinicalImpression")
+__all__ = ["VisitError", "VisitOutcome", "VisitsSummary", "cancel_visit", "import_visits", "receive", "restore_visit"]
 
 
 @dataclass(slots=True)
@@ -47,28 +46,51 @@ class VisitsSummary:
     remarks: Counter[str] = field(default_factory=Counter)
 
 
+def receive(repository: Repository, ctx: AccessContext, xml: bytes) -> list[VisitOutcome]:
+    """Store the visits of one GIAMDINHHS document; one outcome for each HOSO, in the document's order.
+
+    A visit is known by its facility and MA_LK: sent again it replaces the earlier sending, or changes nothing. One that
+    cannot be stored is rejected and stops no other. Raises UnreadableInput (`reason_vi`, `reason_en`) when the document
+    is no envelope at all, and Unavailable when the store is: nothing is lost by calling again with the same document.
+    """
+    envelope = read_envelope(xml)
+    storing = VisitStoring(repository, ctx, envelope.visits)
+    refused = [
+        (it.record, VisitOutcome(it.ma_lk, it.facility, "rejected", errors_of(it.problems, it.record)))
+        for it in envelope.refused
+    ]
+    stored = [(visit.record, _received(storing, visit)) for visit in envelope.visits]
+    return [outcome for _, outcome in sorted(refused + stored, key=lambda numbered: numbered[0])]
+
+
+def _received(storing: VisitStoring, visit: Visit) -> VisitOutcome:
+    outcome = VisitOutcome(visit.ma_lk, visit.facility, "rejected")
+    if problems := refusals(visit):
+        outcome.errors = errors_of(problems, visit.record)
+        return outcome
+    try:
+        storing.store(visit, outcome)
+    except Unavailable:
+        raise
+    except FhirError as error:
+        outcome.errors = refused_by_the_server(error)
+    return outcome
+
+
 def import_visits(
     repository: Repository, ctx: AccessContext, paths: Sequence[Path], *, progress: Progress | None = None
 ) -> VisitsSummary:
-    """Import GIAMDINHHS files. A file or visit that cannot be read is rejected and stops nothing.
-
-    A visit is known by its facility and MA_LK: sent again it replaces the earlier sending, or changes nothing.
-    """
+    """Import GIAMDINHHS files as `receive` does. A file or visit that cannot be read is rejected and stops nothing."""
     summary = VisitsSummary()
     for position, path in enumerate(paths, start=1):
         summary.files += 1
         try:
-            envelope = read_envelope(_bounded(path))
+            outcomes = receive(repository, ctx, _bounded(path))
         except UnreadableInput as error:
             summary.rejected.append((path.name, "", "", str(error)))
             continue
-        for refused in envelope.refused:
-            summary.visits += 1
-            _reject(summary, path, refused.ma_lk, refused.problems)
-        sender = _FileImport(repository, ctx, envelope.visits)
-        for visit in envelope.visits:
-            summary.visits += 1
-            _import(sender, visit, path, summary)
+        for outcome in outcomes:
+            _count(summary, path.name, outcome)
         if progress:
             progress(summary.visits, position / len(paths))
     return summary
@@ -79,92 +101,16 @@ def _bounded(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _import(sender: _FileImport, visit: Visit, path: Path, summary: VisitsSummary) -> None:
-    problems = refusals(visit)
-    if problems:
-        _reject(summary, path, visit.ma_lk, problems)
+def _count(summary: VisitsSummary, file: str, outcome: VisitOutcome) -> None:
+    summary.visits += 1
+    if outcome.outcome == "rejected":
+        summary.rejected += [
+            (file, outcome.ma_lk, _where(it), f"{it.message_vi} / {it.message_en}") for it in outcome.errors
+        ]
         return
-    try:
-        outcome, remarks = sender.store(visit)
-    except Unavailable:
-        raise
-    except FhirError as error:
-        for issue in error.issues:
-            reason = f"Máy chủ không nhận / not accepted: {issue.diagnostics}"
-            summary.rejected.append((path.name, visit.ma_lk, ", ".join(map(element_of, issue.expression)), reason))
-        return
-    if outcome == "rejected":
-        _reject(summary, path, visit.ma_lk, remarks)
-        return
-    setattr(summary, outcome, getattr(summary, outcome) + 1)
-    summary.remarks.update(f"{remark.field}: {remark.reason_vi}" for remark in remarks)
+    setattr(summary, outcome.outcome, getattr(summary, outcome.outcome) + 1)
+    summary.remarks.update(f"{_where(it)}: {it.message_vi}" for it in outcome.warnings)
 
 
-def _reject(summary: VisitsSummary, path: Path, ma_lk: str, problems: Iterable[Problem]) -> None:
-    for found in problems:
-        summary.rejected.append((path.name, ma_lk, found.field, f"{found.reason_vi} / {found.reason_en}"))
-
-
-class _FileImport:
-    """The visits of one file on their way into the repository, with what is known about their people looked up once."""
-
-    def __init__(self, repository: Repository, ctx: AccessContext, visits: Sequence[Visit]) -> None:
-        self._repository = repository
-        self._ctx = ctx
-        people = [patient_from_visit(visit)[0] for visit in visits]
-        self._people = known_people(repository, ctx, {key for patient in people for key in patient_keys(patient)})
-        keys = {_visit_key(visit) for visit in visits}
-        self._encounters: dict[Key, list[Stored]] = known_resources(repository, ctx, "Encounter", keys)
-
-    def store(self, visit: Visit) -> tuple[str, list[Problem]]:
-        """(created, updated, unchanged or rejected; remarks). Raises FhirError when the repository refuses it."""
-        encounter = next((resource_of(stored) for stored in self._encounters.get(_visit_key(visit), ())), None)
-        described, remarks = patient_from_visit(visit)
-        found = match(described, patient_keys(described), self._people, by_name=False)
-        if found.doubt:
-            return "rejected", [found.doubt]
-        entries: list[Resource] = []
-        if found.patient is not None:
-            reference = f"Patient/{found.patient['id']}"
-        elif encounter is not None:
-            reference = encounter["subject"]["reference"]
-        else:
-            reference = urn(f"{systems.visit_system(visit.facility)}/patient", visit.ma_lk)
-            request = {"method": "POST", "url": "Patient"}
-            entries.append({"fullUrl": reference, "resource": described, "request": request})
-        bundle, more = mapped(visit, reference)
-        entries += changes(bundle, [encounter, *self._parts_of(encounter)]) if encounter else bundle["entry"]
-        if entries:
-            self._write(entries, visit)
-        outcome = "created" if encounter is None else "updated" if entries else "unchanged"
-        return outcome, remarks + more
-
-    def _parts_of(self, encounter: Resource) -> Iterator[Resource]:
-        for part in _PARTS:
-            query: list[tuple[str, str]] | None = [("encounter", f"Encounter/{encounter['id']}"), ("_count", "500")]
-            while query:
-                page = self._repository.search(self._ctx, part, query)
-                for _, stored in page.entries:
-                    resource = resource_of(stored)
-                    # Others may have written about this visit too; only what came with it is its own to withdraw.
-                    if resource.get("identifier", [{}])[0].get("system", "").startswith(systems.VISIT_ROW_BASE):
-                        yield resource
-                query = page.next
-
-    def _write(self, entries: list[Resource], visit: Visit) -> None:
-        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-        results = self._repository.transaction(self._ctx, bundle)
-        # A file may hold the same person, or the same visit, again.
-        for entry, result in zip(entries, results, strict=True):
-            if result.stored is None:
-                continue
-            if entry["resource"]["resourceType"] == "Encounter":
-                self._encounters[_visit_key(visit)] = [result.stored]
-            elif entry["resource"]["resourceType"] == "Patient":
-                patient = resource_of(result.stored)
-                for key in patient_keys(patient):
-                    self._people.setdefault(key, []).append(patient)
-
-
-def _visit_key(visit: Visit) -> Key:
-    return systems.visit_system(visit.facility), visit.ma_lk
+def _where(found: VisitError) -> str:
+    return "/".join(part for part in (found.table, found.field) if part)

@@ -1,23 +1,21 @@
-"""In which facts two descriptions of a person agree, and how sure that makes us that they are one person.
+"""How sure it is that two descriptions are of one person: the verdict of mappings/identity.py as a grade and a score.
 
 https://hl7.org/fhir/R4/patient-operation-match.html and the grades of
 https://hl7.org/fhir/R4/valueset-match-grade.html
 
-Numbers are typed and read by people. So a CCCD makes certain unless name and birth date both speak against it, and the
-10 digits of social insurance make certain together with name and birth date; nothing else does.
+What the imports join without asking is certain here, what they put into the queue is probable or possible by its score,
+and what they take for somebody else is certainly not meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from mappings.identity import same_birth_date, same_name
-from mappings.names import fold
+from mappings.identity import Reason, judge
 from mappings.numbers import bare, parse_bhyt_number
-from mappings.systems import BHXH_NUMBER, BHYT_CARD, CCCD, CMND, OWN_BASE, PASSPORT
+from mappings.systems import BHXH_NUMBER, BHYT_CARD, OWN_BASE
 
 Person = dict[str, Any]
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -29,23 +27,37 @@ MATCH_FACT = f"{OWN_BASE}/StructureDefinition/match-fact"
 CERTAIN_SCORE = Decimal("0.95")
 PROBABLE_SCORE = Decimal("0.60")
 POSSIBLE_SCORE = Decimal("0.35")
-_BELOW_CERTAIN = Decimal("0.94")
+_ONE_HUNDREDTH = Decimal("0.01")
 
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing both descriptions tell. `points` is what it adds to the score, or takes away."""
-
-    code: str
-    agrees: bool
-    points: Decimal
+# The reasons of mappings/identity.py and what each adds to the score when it speaks for, or takes away.
+_POINTS: dict[tuple[str, bool], Decimal] = {
+    (code, agrees): Decimal(points)
+    for code, agrees, points in (
+        ("cccd", True, "0.80"),
+        ("cccd", False, "-0.50"),
+        ("bhxh-number", True, "0.60"),
+        ("bhxh-number", False, "-0.30"),
+        ("number", True, "0.50"),
+        ("number-alike", True, "0.20"),
+        ("name", True, "0.25"),
+        ("name-alike", True, "0.15"),
+        ("name", False, "-0.20"),
+        ("birth-date", True, "0.25"),
+        ("birth-year", True, "0.10"),
+        ("birth-date-alike", True, "0.10"),
+        ("birth-date", False, "-0.30"),
+        ("sex", True, "0.05"),
+        ("sex", False, "-0.15"),
+        ("phone", True, "0.15"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """The facts two descriptions share, and what follows from them. `score` is from 0 to 1."""
 
-    facts: tuple[Fact, ...]
+    facts: tuple[Reason, ...]
     score: Decimal
     grade: Grade
 
@@ -63,7 +75,12 @@ class Agreement:
         """The same facts, when something else keeps them from being certain."""
         if self.grade != "certain":
             return self
-        return Agreement(self.facts, _BELOW_CERTAIN, "probable")
+        return replace(self, score=CERTAIN_SCORE - _ONE_HUNDREDTH, grade="probable")
+
+
+def points(fact: Reason) -> Decimal:
+    """What a fact adds to the score, or takes away."""
+    return _POINTS[fact.code, fact.agrees]
 
 
 def numbers(person: Person, system: str) -> set[str]:
@@ -86,91 +103,17 @@ def with_full_names(person: Person) -> Person:
 
 def compare(one: Person, other: Person) -> Agreement:
     """How far two Patients agree. What only one of them tells counts for nothing."""
-    one, other = with_full_names(one), with_full_names(other)
-    facts = tuple(fact for tell in _TELLERS for fact in tell(one, other))
-    agreed = {fact.code for fact in facts if fact.agrees}
-    differed = {fact.code for fact in facts if not fact.agrees}
-    score = min(max(sum((fact.points for fact in facts), Decimal(0)), Decimal(0)), _BELOW_CERTAIN)
-    if _is_certain(agreed, differed):
-        return Agreement(facts, max(score, CERTAIN_SCORE), "certain")
-    if agreed & _NUMBERS:
-        # A number that leads to somebody else is for a person to decide, not for us to leave out.
-        score = max(score, POSSIBLE_SCORE)
-    if "cccd" in differed:
-        score = min(score, PROBABLE_SCORE - Decimal("0.01"))
-    return Agreement(facts, score, _grade(score))
-
-
-def _is_certain(agreed: set[str], differed: set[str]) -> bool:
-    if "cccd" in agreed:
-        return not {"name", "birth-date"} <= differed
-    return {"bhxh-number", "name", "birth-date"} <= agreed and "cccd" not in differed
-
-
-def _grade(score: Decimal) -> Grade:
-    if score >= PROBABLE_SCORE:
-        return "probable"
-    return "possible" if score >= POSSIBLE_SCORE else "certainly-not"
-
-
-def _number(code: str, system: str, agrees: str, differs: str) -> Callable[[Person, Person], Iterable[Fact]]:
-    def tell(one: Person, other: Person) -> Iterable[Fact]:
-        here, there = numbers(one, system), numbers(other, system)
-        if here and there:
-            yield _fact(code, bool(here & there), agrees, differs)
-
-    return tell
-
-
-def _name(one: Person, other: Person) -> Iterable[Fact]:
-    if _names(one) and _names(other):
-        yield _fact("name", same_name(one, other), "0.25", "-0.20")
-
-
-def _birth_date(one: Person, other: Person) -> Iterable[Fact]:
-    here, there = one.get("birthDate", ""), other.get("birthDate", "")
-    if here and there:
-        whole = min(len(here), len(there)) == len("2026-11-24")
-        yield _fact("birth-date", same_birth_date(one, other), "0.25" if whole else "0.10", "-0.30")
-
-
-def _sex(one: Person, other: Person) -> Iterable[Fact]:
-    known = {"male", "female"}
-    if one.get("gender") in known and other.get("gender") in known:
-        yield _fact("sex", one["gender"] == other["gender"], "0.05", "-0.15")
-
-
-def _phone(one: Person, other: Person) -> Iterable[Fact]:
-    here, there = _phones(one), _phones(other)
-    if here and there and here & there:  # people change their numbers: another one says nothing
-        yield _fact("phone", True, "0.15", "0")
-
-
-def _fact(code: str, agrees: bool, plus: str, minus: str) -> Fact:
-    return Fact(code, agrees, Decimal(plus if agrees else minus))
+    verdict = judge(with_full_names(one), with_full_names(other))
+    score = max(sum((points(fact) for fact in verdict.reasons), Decimal(0)), Decimal(0))
+    if verdict.grade == "certain":
+        return Agreement(verdict.reasons, min(max(score, CERTAIN_SCORE), Decimal(1)), "certain")
+    if verdict.grade == "none":
+        return Agreement(verdict.reasons, min(score, POSSIBLE_SCORE - _ONE_HUNDREDTH), "certainly-not")
+    differing = {("cccd", False), ("bhxh-number", False)} & {(fact.code, fact.agrees) for fact in verdict.reasons}
+    most = PROBABLE_SCORE if differing else CERTAIN_SCORE
+    score = min(max(score, POSSIBLE_SCORE), most - _ONE_HUNDREDTH)
+    return Agreement(verdict.reasons, score, "probable" if score >= PROBABLE_SCORE else "possible")
 
 
 def _identifiers(person: Person) -> list[dict[str, Any]]:
     return [each for each in person.get("identifier", ()) if each.get("value")]
-
-
-def _names(person: Person) -> set[str]:
-    return {fold(each["text"]) for each in person.get("name", ()) if each.get("text", "").strip()}
-
-
-def _phones(person: Person) -> set[str]:
-    contacts = person.get("telecom", ())
-    return {bare(each["value"]) for each in contacts if each.get("system") == "phone" and each.get("value")}
-
-
-_NUMBERS = {"cccd", "bhxh-number", "cmnd", "passport"}
-_TELLERS: tuple[Callable[[Person, Person], Iterable[Fact]], ...] = (
-    _number("cccd", CCCD, "0.80", "-0.50"),
-    _number("bhxh-number", BHXH_NUMBER, "0.60", "-0.30"),
-    _number("cmnd", CMND, "0.50", "-0.10"),
-    _number("passport", PASSPORT, "0.50", "0"),
-    _name,
-    _birth_date,
-    _sex,
-    _phone,
-)

@@ -115,6 +115,8 @@ class _Walk:
         for type in self._repository.types():
             if type not in compartment or type == self._type or (wanted.types and type not in wanted.types):
                 continue
+            if not self._repository.may(self._ctx, "s", type):
+                continue
             # What a patient owns needs no parameter to lead to it.
             whole = self._ctx.patient is not None and self._type == "Patient"
             for code in ("",) if whole else compartment[type]:
@@ -168,11 +170,13 @@ class _Walk:
         if step.code not in codes[1:]:
             return False
         tokens = extract(step.type, exact.parse(stored.json or b"{}"), self._repository.base_url).tokens
+        whom = [focus, *(self._repository.merged_into(self._ctx, [focus]) if self._type == "Patient" else ())]
         known = parameters(step.type)
         return any(
-            f"{token_key(source, 'reference')}{self._type}/{focus}" in tokens
+            f"{token_key(source, 'reference')}{self._type}/{each}" in tokens
             for code in codes[: codes.index(step.code)]
             for source in known[code].sources
+            for each in whom
         )
 
     def answer(self, matches: list[Stored], following: _Place | None) -> SearchPage:

@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/patient-operation-match.html
 
-Nobody is found by reading all people: candidates carry one of the numbers, or the name with the birth date, or the
-name with the telephone number.
+Nobody is found by reading all people: candidates carry one of the numbers, or the name with the birth date or the like
+of both, or the name with the telephone number.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..errors import BadRequest, Forbidden, Issue
 from ..repository import Repository, Stored
 from ..resource import exact
 from ..search.fold import fold
+from ..search.likeness import blocking_keys
 from ..search.query import Pair
 from .agreement import Agreement, Person, compare, numbers, with_full_names
 
@@ -94,7 +95,11 @@ def _candidates(repository: Repository, ctx: AccessContext, person: Person, issu
         if page.next is not None:
             text = f"More than {MAX_CANDIDATES} people share {_spoken(pairs)}; give more facts to tell them apart."
             issues.append(_told(text, "incomplete"))
-    return list(found.values())
+    for several in repository.alike(ctx, blocking_keys(person)[:MAX_NUMBERS], each=MAX_CANDIDATES).values():
+        found |= {stored.id: stored for stored in several}
+    # Whoever was merged into another one is meant by that other one, who carries the numbers of both.
+    away = repository.merged_away(ctx, sorted(found)) if found else {}
+    return [stored for id, stored in found.items() if away.get(id) not in found]
 
 
 def _numbers(person: Person) -> list[str]:

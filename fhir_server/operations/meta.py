@@ -27,6 +27,11 @@ def meta_of(repository: Repository, ctx: AccessContext, type: str, id: str) -> M
     return _meta(repository.read(ctx, type, id))
 
 
+def meta_of_version(repository: Repository, ctx: AccessContext, type: str, id: str, version: str) -> Meta:
+    """The meta that a version of a resource had. Raises NotFound, Gone."""
+    return _meta(repository.vread(ctx, type, id, version))
+
+
 def meta_of_types(repository: Repository, ctx: AccessContext, types: Iterable[str]) -> Meta:
     """The profiles, security labels and tags that records of these types have. Raises Forbidden for a bound caller."""
     if ctx.patient is not None:

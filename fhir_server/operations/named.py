@@ -31,6 +31,8 @@ def named(
         wanted.setdefault(type, []).append(id)
     found: list[Stored] = []
     for type, ids in wanted.items():
+        if not repository.may(ctx, "s", type):
+            continue
         pairs = [("_id", ",".join(ids)), ("_count", str(limit)), ("_total", "none")]
         page = repository.search(ctx, type, pairs)
         found += sorted((stored for _, stored in page.entries), key=lambda stored: stored.id)

@@ -8,9 +8,9 @@ each code and unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from ..access.context import AccessContext
@@ -19,67 +19,14 @@ from ..repository import Repository, Stored
 from ..resource.exact import Resource
 from ..search.intervals import date_interval
 from ..search.query import Pair
+from .distribution import REGRESSION, STATISTICS, regression
 from .observations import read_newest, whose
 
+UCUM = "http://unitsofmeasure.org"
 STATISTICS_SYSTEM = "http://terminology.hl7.org/CodeSystem/observation-statistics"
 
-Values = Sequence[Decimal]
-"""In ascending order, at least one."""
-
-_MORE_DIGITS = 2  # behind the point, of a mean of values than of the values
-
-
-def _mean(values: Values) -> Decimal:
-    return _rounded(sum(values, Decimal(0)) / len(values), values)
-
-
-def _percentile(part: str) -> Callable[[Values], Decimal]:
-    """The value below which `part` of the values lie, between two values in proportion."""
-
-    def statistic(values: Values) -> Decimal:
-        place = Decimal(part) * (len(values) - 1)
-        below = int(place)
-        above = min(below + 1, len(values) - 1)
-        return _rounded(values[below] + (values[above] - values[below]) * (place - below), values)
-
-    return statistic
-
-
-def _variance(values: Values) -> Decimal:
-    """Of a sample: over n - 1. Zero for a single value."""
-    mean = sum(values, Decimal(0)) / len(values)
-    return sum(((value - mean) ** 2 for value in values), Decimal(0)) / max(len(values) - 1, 1)
-
-
-def _rounded(value: Decimal, values: Values) -> Decimal:
-    places = max(0, *(-int(each.as_tuple().exponent) for each in values)) + _MORE_DIGITS
-    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
-    return rounded.normalize() if rounded % 1 else rounded.quantize(Decimal(1))
-
-
-# code -> (what people call it, how it is computed)
-STATISTICS: dict[str, tuple[str, Callable[[Values], Decimal]]] = {
-    "average": ("Average", _mean),
-    "maximum": ("Maximum", lambda values: values[-1]),
-    "minimum": ("Minimum", lambda values: values[0]),
-    "count": ("Count", lambda values: Decimal(len(values))),
-    "total-count": ("Total Count", lambda values: Decimal(len(values))),
-    "median": ("Median", _percentile("0.5")),
-    "sum": ("Sum", lambda values: sum(values, Decimal(0))),
-    "std-dev": ("Standard Deviation", lambda values: _rounded(_variance(values).sqrt(), values)),
-    "variance": ("Variance", lambda values: _rounded(_variance(values), values)),
-    "20-percent": ("20th Percentile", _percentile("0.2")),
-    "80-percent": ("80th Percentile", _percentile("0.8")),
-    "4-lower": ("Lower Quartile", _percentile("0.25")),
-    "4-upper": ("Upper Quartile", _percentile("0.75")),
-    "5-1": ("1st Quintile", _percentile("0.2")),
-    "5-2": ("2nd Quintile", _percentile("0.4")),
-    "5-3": ("3rd Quintile", _percentile("0.6")),
-    "5-4": ("4th Quintile", _percentile("0.8")),
-}
-ALIASES = {"max": "maximum", "min": "minimum"}  # as the operation's own page of R4 writes them
-_UNITLESS = frozenset({"count", "total-count"})
-_SQUARED = frozenset({"variance"})
+_COUNTS = frozenset({"count", "total-count"})
+_MILLISECONDS_OF_A_DAY = 86_400_000
 
 
 @dataclass(slots=True)
@@ -96,6 +43,8 @@ class _Measured:
     unit: dict[str, str]
     values: list[Decimal] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    points: list[tuple[int, Decimal]] = field(default_factory=list)
+    """(milliseconds since 1970, value) of those of which it is known when they were."""
 
 
 def stats(
@@ -140,7 +89,9 @@ def _of_code(
             unit = {part: quantity[part] for part in ("unit", "system", "code") if part in quantity}
             of_unit = measured.setdefault(quantity.get("code") or quantity.get("unit", ""), _Measured(unit))
             of_unit.values.append(Decimal(quantity["value"]))
-            of_unit.dates += _effective(observation)
+            of_unit.dates += (dates_of := _effective(observation))
+            if dates_of:
+                of_unit.points.append((date_interval(dates_of[0]).low, Decimal(quantity["value"])))
     if not measured:  # nothing to compute from is an answer too: the counts are 0
         measured[""] = _Measured({})
     for _, each in sorted(measured.items()):
@@ -159,23 +110,41 @@ def _observation(
     }
     if period := _period(dates, measured.dates):
         made["effectivePeriod"] = period
-    components = []
-    for name in wanted:
-        display, compute = STATISTICS[name]
-        component: dict[str, Any] = {
-            "code": {"coding": [{"system": STATISTICS_SYSTEM, "code": name, "display": display}]}
-        }
-        if name == "total-count":
-            component["valueQuantity"] = {"value": total}
-        elif values or name in _UNITLESS:
-            value = compute(values) if values else Decimal(0)
-            unit = {} if name in _UNITLESS else _squared(measured.unit) if name in _SQUARED else measured.unit
-            component["valueQuantity"] = {"value": value, **unit}
-        else:
-            component["dataAbsentReason"] = {"coding": [{"system": _ABSENT, "code": "unknown"}]}
-        components.append(component)
-    made["component"] = components
+    made["component"] = [each for name in wanted for each in _components(name, values, measured, total)]
     return made
+
+
+def _components(name: str, values: list[Decimal], measured: _Measured, total: int) -> list[dict[str, Any]]:
+    """What is told of one statistic; the gradient and the intercept of a regression are two."""
+    statistic = STATISTICS[name]
+    code: dict[str, Any] = {
+        "coding": [{"system": STATISTICS_SYSTEM, "code": name, "display": statistic.display}],
+    }
+    if name == REGRESSION:
+        units = {"gradient": _per_day(measured.unit), "intercept": measured.unit}
+        line = regression(_in_days(measured.points)) if measured.points else None
+        found = line or (None, None)
+        return [
+            {"code": {**code, "text": part}, **_quantity(value, unit, values)}
+            for (part, unit), value in zip(units.items(), found, strict=True)
+        ]
+    if name in _COUNTS:
+        return [{"code": code, "valueQuantity": {"value": total if name == "total-count" else len(values)}}]
+    unit = {"value": measured.unit, "square": _squared(measured.unit), "none": {}}[statistic.unit]
+    return [{"code": code, **_quantity(statistic.compute(values) if values else None, unit, values)}]
+
+
+def _quantity(value: Decimal | None, unit: dict[str, str], values: list[Decimal]) -> dict[str, Any]:
+    if value is not None:
+        return {"valueQuantity": {"value": value, **unit}}
+    # Without values nothing is known; of one value, or of the same ones, there is no such number.
+    reason = "not-a-number" if values else "unknown"
+    return {"dataAbsentReason": {"coding": [{"system": _ABSENT, "code": reason}]}}
+
+
+def _in_days(points: list[tuple[int, Decimal]]) -> list[tuple[Decimal, Decimal]]:
+    first = min(moment for moment, _ in points)
+    return [(Decimal(moment - first) / _MILLISECONDS_OF_A_DAY, value) for moment, value in points]
 
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -184,6 +153,14 @@ _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 def _squared(unit: dict[str, str]) -> dict[str, str]:
     """The unit of a variance, in words only: UCUM has no square of every unit."""
     return {"unit": f"({unit['unit']})²"} if "unit" in unit else {}
+
+
+def _per_day(unit: dict[str, str]) -> dict[str, str]:
+    """The unit of a change in a day; as a code too where the values have a unit of UCUM."""
+    made = {"unit": f"{unit['unit']}/d"} if "unit" in unit else {}
+    if unit.get("system") == UCUM and "code" in unit:
+        made |= {"system": UCUM, "code": f"{unit['code']}/d"}
+    return made
 
 
 def _period(dates: list[Pair], measured: list[str]) -> dict[str, str]:

@@ -39,7 +39,7 @@ def summary(repository: Repository, ctx: AccessContext, id: str, base: str, at: 
     author = _author(name)
     shown: dict[tuple[str, str], Stored] = {}
     sections = []
-    held_types = set(repository.types())
+    held_types = {type for type in repository.types() if repository.may(ctx, "s", type)}
     for section in SECTIONS:
         sources = [source for source in section.sources if source.type in held_types]
         records = [each for source in sources for each in _records(repository, ctx, id, source)]

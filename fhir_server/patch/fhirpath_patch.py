@@ -31,9 +31,9 @@ class _Operation:
 
 def read(parameters: Resource) -> Callable[[Resource], Resource]:
     """The patch in a Parameters resource. Raises BadRequest, naming the operation that is wrong."""
-    raw = parameters.get("parameter")
-    if not isinstance(raw, list) or not raw:
-        raise BadRequest("A FHIRPath Patch needs at least one parameter named 'operation'.", code="required")
+    raw = parameters.get("parameter", [])  # without any it changes nothing
+    if not isinstance(raw, list):
+        raise BadRequest("The operations of a FHIRPath Patch are a list of parameters.", code="structure")
     if len(raw) > MAX_OPERATIONS:
         raise TooLarge(f"A FHIRPath Patch may hold at most {MAX_OPERATIONS} operations.")
     operations = []
@@ -141,14 +141,26 @@ def _delete(resource: Resource, operation: _Operation) -> None:
         return  # https://hl7.org/fhir/R4/fhirpatch.html: nothing to delete is no error
     place = _only(found, operation)
     _refuse_root(place)
+    siblings = place.owner.get(f"_{place.name}")
     if place.index < 0:
         del place.owner[place.name]
         place.owner.pop(f"_{place.name}", None)
-        return
-    del place.owner[place.name][place.index]
-    siblings = place.owner.get(f"_{place.name}")
-    if isinstance(siblings, list) and place.index < len(siblings):
-        del siblings[place.index]
+    else:
+        del place.owner[place.name][place.index]
+        if isinstance(siblings, list) and place.index < len(siblings):
+            del siblings[place.index]
+    _clear(resource)
+
+
+def _clear(value: Any) -> bool:
+    """Takes out what a delete has left without content, and all above that had nothing else; whether any is left."""
+    if isinstance(value, dict):
+        for name in [name for name, inner in value.items() if isinstance(inner, dict | list) and not _clear(inner)]:
+            del value[name]
+    elif isinstance(value, list):
+        # The gaps in a list of primitives stay: they keep its entries beside their extensions.
+        value[:] = [each for each in value if not isinstance(each, dict | list) or _clear(each)]
+    return bool(value)
 
 
 def _replace(resource: Resource, operation: _Operation) -> None:

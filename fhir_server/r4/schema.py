@@ -30,10 +30,12 @@ _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\\.[0-9]+)?"
 _ZONE = "(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 # The published expressions are of XML Schema, where only these four characters are white space; control characters
 # cannot be written in XML at all and are taken for white space too.
-_WHITE = "\\x00-\\x20"
-_PRINTABLE = "[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]"
-_TEXT = f"^{_PRINTABLE}*[^\\s\\x00-\\x1f]{_PRINTABLE}*$"
-_BASE64 = "(?:[A-Za-z0-9+/]\\s*)"
+_WHITE = "\\x00-\\x20\\ufffe\\uffff"
+_SOLID = f"[^{_WHITE}]"
+_BLANK = "[ \\t\\r\\n]"
+_PRINTABLE = "[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]"
+_TEXT = f"^{_PRINTABLE}*[^\\s\\x00-\\x1f\\ufffe\\uffff]{_PRINTABLE}*$"
+_BASE64 = f"(?:[A-Za-z0-9+/]{_BLANK}*)"
 _ID = "[A-Za-z0-9\\-.]{1,64}"
 _TYPE = "(?:" + "|".join(RESOURCE_TYPES) + ")"
 _VERSION = f"(?:/_history/{_ID})?"
@@ -58,7 +60,7 @@ _PRIMITIVE_SCHEMAS: Final[dict[str, Schema]] = {
     "base64Binary": {
         "type": "string",
         "minLength": 1,
-        "pattern": f"^\\s*(?:{_BASE64}{{4}})*(?:{_BASE64}{{2}}=\\s*=\\s*|{_BASE64}{{3}}=\\s*)?$",
+        "pattern": f"^{_BLANK}*(?:{_BASE64}{{4}})*(?:{_BASE64}{{2}}={_BLANK}*={_BLANK}*|{_BASE64}{{3}}={_BLANK}*)?$",
     },
 }
 
@@ -66,7 +68,7 @@ _PRIMITIVE_SCHEMAS: Final[dict[str, Schema]] = {
 # https://hl7.org/fhir/R4/references.html#literal
 _LITERAL: Final[Schema] = {
     "type": "string",
-    "pattern": f"^(?:#\\S*|[a-zA-Z][a-zA-Z0-9+.-]*:\\S+|{_TYPE}(?:/{_ID}{_VERSION}|\\?\\S+))$",
+    "pattern": f"^(?:#{_SOLID}*|[a-zA-Z][a-zA-Z0-9+.-]*:{_SOLID}+|{_TYPE}(?:/{_ID}{_VERSION}|\\?{_SOLID}+))$",
 }
 _NAMES_A_TYPE: Final[Schema] = {"pattern": f"^(?:[a-z]+:\\S*/)?{_TYPE}(?:/{_ID}{_VERSION}|\\?\\S*)$"}
 
@@ -100,7 +102,7 @@ def json_schema() -> Schema:
 
 
 def _published(pattern: str) -> Schema:
-    for published, meant in (("[^\\s]", f"[^{_WHITE}]"), ("\\S", f"[^{_WHITE}]"), ("\\s", "[ \\t\\r\\n]")):
+    for published, meant in (("[^\\s]", _SOLID), ("\\S", _SOLID), ("\\s", _BLANK)):
         pattern = pattern.replace(published, meant)
     return {"type": "string", "minLength": 1, "pattern": f"^(?:{pattern})$"}
 

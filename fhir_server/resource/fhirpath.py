@@ -7,7 +7,6 @@ a profile's author writes.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from functools import cache, lru_cache
 from threading import Lock
 from typing import Any
@@ -114,6 +113,8 @@ def _matcher(pattern: str) -> jsonschema_rs.Draft202012Validator:
         raise NotEvaluated(f"the regular expression is not understood: {str(error)[:80]}") from error
 
 
-def own_copy(resource: dict[str, Any]) -> dict[str, Any]:
-    """A copy for the library, which leaves notes in what it is given."""
-    return deepcopy(resource)
+def own_copy(value: Any) -> Any:
+    """A copy, of a resource or of a value in it, for the library, which leaves notes in what it is given."""
+    if isinstance(value, dict):
+        return {name: own_copy(inner) for name, inner in value.items()}
+    return [own_copy(inner) for inner in value] if isinstance(value, list) else value

@@ -39,6 +39,9 @@ class Discriminator(NamedTuple):
     path: str
 
 
+_BY_URL = (Discriminator("value", "url"),)
+
+
 @dataclass(slots=True)
 class Node:
     """What a profile asks of one element, or of one slice of it."""
@@ -53,12 +56,22 @@ class Node:
     pattern: tuple[Any, ...] = ()
     value_set: str = ""
     max_length: int | None = None
+    low: tuple[Any, ...] = ()
+    """The least value it may have, as the only item; empty when there is none."""
+    high: tuple[Any, ...] = ()
     constraints: tuple[Invariant, ...] = ()
+    content: str = ""
+    """The id of the element whose content this one repeats."""
     children: dict[str, Node] = field(default_factory=dict)
     slices: dict[str, Node] = field(default_factory=dict)
     discriminators: tuple[Discriminator, ...] = ()
     closed: bool = False
     ordered: bool = False
+    of_value: bool = False
+    """Whether it asks anything of the value itself, and not only how often it is there and what is in it."""
+    keys: dict[str, str] | None = None
+    """Where one text tells the slices apart: the text -> the slice. What most slicings of identifiers and all of
+    extensions come to, so that an occurrence is looked up and not held against each slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ def lay_out(definition: Json, find: Find) -> Profile:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Problem(f"its elements cannot be read ({type(error).__name__}: {str(error)[:80]})") from error
     _prune(root)
+    _settle(root, root)
     return Profile(definition.get("url", ""), definition["type"], root, tuple(sources), tuple(missing))
 
 
@@ -201,6 +215,12 @@ def _ask(node: Node, element: Json) -> None:
             node.fixed = (value,)
         elif key.startswith("pattern"):
             node.pattern = (value,)
+        elif key.startswith("minValue"):
+            node.low = (value,)
+        elif key.startswith("maxValue"):
+            node.high = (value,)
+    if element.get("contentReference", "").startswith("#"):  # any other is to R4 itself, which has asked already
+        node.content = element["contentReference"][1:]
     if "maxLength" in element:
         node.max_length = element["maxLength"]
     binding = element.get("binding", {})
@@ -236,6 +256,8 @@ def _asks(node: Node, element: Element) -> bool:
         node.value_set = ""
     if node.fixed or node.pattern or node.value_set or node.constraints or node.children or node.slices:
         return True
+    if node.low or node.high or node.content:
+        return True
     if node.min > element.min or (node.max is not None and node.max != element.max) or node.max_length is not None:
         return True
     if any(each.profiles for each in node.types):
@@ -245,6 +267,59 @@ def _asks(node: Node, element: Element) -> bool:
     return bool(codes - {"Element", "BackboneElement"}) and (
         codes != set(element.types) or (bool(targets) and targets not in ({"Resource"}, set(element.targets)))
     )
+
+
+def _settle(node: Node, root: Node) -> None:
+    """Works out once what every occurrence would have to ask again, and joins repeated content: last, since a tree
+    with an item in its own item has no end."""
+    for inner in (*node.children.values(), *node.slices.values()):
+        _settle(inner, root)
+    node.of_value = bool(
+        node.fixed or node.pattern or node.value_set or node.low or node.high or node.max_length is not None
+    )
+    node.keys = _keys(node) if node.slices else None
+    if node.content and not node.children:
+        repeated: Node | None = root
+        for segment in _split(node.content)[1:]:
+            name, _, slice_name = segment.partition(":")
+            repeated = repeated.children.get(name) if repeated is not None else None
+            if repeated is not None and slice_name:
+                repeated = repeated.slices.get(slice_name)
+        if repeated is not None:
+            node.children = repeated.children
+            node.constraints += repeated.constraints
+
+
+def slicing_of(node: Node) -> tuple[Discriminator, ...]:
+    """How the slices of a node are told apart; extensions, where nothing is said, as R4 slices them itself."""
+    if not node.discriminators and node.name in ("extension", "modifierExtension"):
+        return _BY_URL
+    return node.discriminators
+
+
+def _keys(node: Node) -> dict[str, str] | None:
+    discriminators = slicing_of(node)
+    if len(discriminators) != 1 or discriminators[0].type not in ("value", "pattern"):
+        return None
+    path = discriminators[0].path
+    found: dict[str, str] = {}
+    for name, slice_ in node.slices.items():
+        texts = _texts(slice_, path)
+        if not texts or slice_.fixed or slice_.pattern or not found.keys().isdisjoint(texts):
+            return None
+        found |= dict.fromkeys(texts, name)
+    return found
+
+
+def _texts(slice_: Node, path: str) -> tuple[str, ...]:
+    """The texts at a path that make a slice; none when it is not told by a text there."""
+    inner = slice_.children.get(path)
+    if inner is not None:
+        wanted = inner.fixed or inner.pattern
+        return (wanted[0],) if wanted and isinstance(wanted[0], str) else ()
+    if path != "url":
+        return ()
+    return tuple(dict.fromkeys(url.partition("|")[0] for each in slice_.types for url in each.profiles))
 
 
 @cache

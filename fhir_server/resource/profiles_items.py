@@ -5,8 +5,9 @@ https://hl7.org/fhir/R4/elementdefinition.html#ElementDefinition.pattern[x]
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 from fhir_server.r4 import PRIMITIVES, RESOURCE_TYPES, properties
@@ -35,30 +36,56 @@ def occurrences(item: Item, name: str) -> list[Item]:
     """The occurrences of a child element, by its name without [x]."""
     if item.type in PRIMITIVES:
         return _of_sibling(item, name)
-    if not isinstance(item.value, dict):
+    value = item.value
+    if not isinstance(value, dict):
         return []
+    ways = _ways(item.type, name)
+    where = f"{item.expression}.{name}"
+    if len(ways) == 1:
+        return _of_way(value, ways[next(iter(ways))], where)
+    # Of a choice few types are there and many could be: a property is looked up among them, not they in the resource.
     found: list[Item] = []
-    for json_name, (element, kind) in _ways(item.type, name):
-        value, sibling = item.value.get(json_name), item.value.get("_" + json_name)
-        if value is None and sibling is None:
-            continue
-        where = f"{item.expression}.{name}"
-        if element.is_list:
-            values = value if isinstance(value, list) else []
-            siblings = sibling if isinstance(sibling, list) else []
-            for index in range(max(len(values), len(siblings))):
-                each = values[index] if index < len(values) else None
-                beside = siblings[index] if index < len(siblings) else None
-                found.append(Item(each, _kind(kind, each), f"{where}[{index}]", beside))
-        else:
-            found.append(Item(value, _kind(kind, value), where, sibling))
+    met: set[str] = set()
+    for json_name in value:
+        way = ways.get(json_name)
+        if way is not None and way.name not in met:
+            met.add(way.name)
+            found += _of_way(value, way, where)
     return found
 
 
-def _ways(kind: str, name: str) -> Iterator[tuple[str, Any]]:
-    for json_name, known in properties(kind).items():
-        if known.element.name == name:
-            yield json_name, known
+class _Way(NamedTuple):
+    """A JSON property in which an element may be written."""
+
+    name: str
+    beside: str
+    is_list: bool
+    type: str
+
+
+@cache
+def _ways(kind: str, name: str) -> dict[str, _Way]:
+    """The ways of an element by the properties that show it is there; of a choice those beside primitives are in it."""
+    known = [(each, row) for each, row in properties(kind).items() if row.element.name == name]
+    ways = [_Way(each, "_" + each, row.element.is_list, row.type) for each, row in known]
+    found = {way.name: way for way in ways}
+    return found if len(found) == 1 else found | {way.beside: way for way in ways}
+
+
+def _of_way(value: Json, way: _Way, where: str) -> list[Item]:
+    held, beside = value.get(way.name), value.get(way.beside)
+    if held is None and beside is None:
+        return []
+    if not way.is_list:
+        return [Item(held, _kind(way.type, held), where, beside)]
+    values = held if isinstance(held, list) else []
+    siblings = beside if isinstance(beside, list) else []
+    found = []
+    for index in range(max(len(values), len(siblings))):
+        each = values[index] if index < len(values) else None
+        sibling = siblings[index] if index < len(siblings) else None
+        found.append(Item(each, _kind(way.type, each), f"{where}[{index}]", sibling))
+    return found
 
 
 def _kind(kind: str, value: Any) -> str:
@@ -108,3 +135,46 @@ def _plain_same(given: Any, wanted: Any) -> bool:
     if isinstance(wanted, int | float | Decimal):
         return isinstance(given, int | float | Decimal) and str(given) == str(wanted)
     return bool(given == wanted)
+
+
+def beyond(given: Any, low: tuple[Any, ...], high: tuple[Any, ...]) -> str:
+    """ "least" when the value is below minValue[x], "most" when it is above maxValue[x], "" when it keeps both.
+
+    Dates are compared as far as both are written, quantities in one unit only: what cannot be compared is kept.
+    https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.minValue_x_
+    """
+    if low and _compared(given, low[0]) == -1:
+        return "least"
+    return "most" if high and _compared(given, high[0]) == 1 else ""
+
+
+def _compared(given: Any, limit: Any) -> int | None:
+    """-1, 0 or 1 as the value is below, at or above the limit; None when they cannot be compared."""
+    if isinstance(limit, dict) and isinstance(given, dict):
+        if any(given.get(part) != limit[part] for part in ("system", "code") if part in limit):
+            return None
+        return _compared(given.get("value"), limit.get("value"))
+    if isinstance(limit, str) and isinstance(given, str):
+        one, other = _comparable(given, limit)
+    elif isinstance(limit, _NUMBER) and isinstance(given, _NUMBER) and not isinstance(given, bool):
+        one, other = Decimal(str(given)), Decimal(str(limit))
+    else:
+        return None
+    return (one > other) - (one < other)
+
+
+_NUMBER = (int, float, Decimal)
+
+
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written.replace(":60", ":59"))  # a leap second is no time to Python
+
+
+def _comparable(given: str, limit: str) -> tuple[Any, Any]:
+    if "T" in given and "T" in limit:
+        try:
+            return _moment(given), _moment(limit)
+        except ValueError:  # not a moment after all: compared as far as the day
+            pass
+    written = len(limit) if ":" in limit[:3] else min(len(given), len(limit), 10)
+    return given[:written], limit[:written]

@@ -7,14 +7,14 @@ bindings, slices, extensions and constraints. mustSupport asks something of syst
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 from fhir_server.errors import Issue
-from fhir_server.resource.fhirpath import NotEvaluated, holds
+from fhir_server.resource.fhirpath import NotEvaluated, holds, own_copy
 from fhir_server.resource.profiles import Find, Node, Problem, Profile, TypeRef, lay_out, resource_type_of
-from fhir_server.resource.profiles_items import Item, fits, occurrences, root_item, same
-from fhir_server.resource.profiles_slicing import Unsliced, Ways, belongs, reference_type
+from fhir_server.resource.profiles_items import Item, beyond, fits, occurrences, root_item, same
+from fhir_server.resource.profiles_references import reference_type, resolved
+from fhir_server.resource.profiles_slicing import Unsliced, Ways, slice_of
 
 Json = dict[str, Any]
 CodeCheck = Callable[[Json | str, str, str], bool | None]
@@ -62,7 +62,7 @@ class Profiles:
             return [Issue(f"The profile {canonical[:200]} cannot be used: {problem}.", "processing", "warning")]
         if profile is None:
             return None
-        return _Check(self, deepcopy(resource), canonical).run(profile)
+        return _Check(self, resource, canonical).run(profile)
 
 
 class _Check:
@@ -76,7 +76,10 @@ class _Check:
         self.depth = 0
         self.budget = [MAX_STEPS]
         """What is left of MAX_STEPS, in one list for all checks of the resource."""
-        self.ways = Ways(profiles.find, self._profile, self._in_value_set, self._conforms)
+        self.ways = Ways(
+            profiles.find, self._profile, self._in_value_set, self._conforms, lambda item: resolved(item, self.resource)
+        )
+        self._copied: Json | None = None
 
     def run(self, profile: Profile) -> list[Issue]:
         item = root_item(self.resource, self.resource["resourceType"])
@@ -102,8 +105,10 @@ class _Check:
         self.budget[0] -= 1 + _CONSTRAINT_STEPS * len(node.constraints)
         if len(self.issues) >= MAX_ISSUES or self.budget[0] < 0:
             return
-        self._values(node, item)
-        self._types(node.types, item)
+        if node.of_value:
+            self._values(node, item)
+        if node.types:
+            self._types(node.types, item)
         for constraint in node.constraints:
             self._constraint(constraint.key, constraint.severity, constraint.human, constraint.expression, item)
         for child in node.children.values():
@@ -116,6 +121,9 @@ class _Check:
             self.add(f"The value must have {_shown(node.pattern[0])}.", item.expression, "value")
         if node.max_length is not None and isinstance(item.value, str) and len(item.value) > node.max_length:
             self.add(f"The text may have {node.max_length} characters.", item.expression, "value")
+        if way := beyond(item.value, node.low, node.high):
+            limit = node.low if way == "least" else node.high
+            self.add(f"The value must be at {way} {_shown(limit[0])}.", item.expression, "value")
         if node.value_set and item.value is not None:
             known = self._in_value_set(item, node.value_set)
             if known is False:
@@ -130,7 +138,7 @@ class _Check:
         return self.profiles.code_check(item.value, item.type, value_set)
 
     def _types(self, types: tuple[TypeRef, ...], item: Item) -> None:
-        if not types or item.expression == self.resource["resourceType"]:
+        if item.expression == self.resource["resourceType"]:
             return
         here = [each for each in types if _is_of(item, each.code)]
         if not here:
@@ -192,13 +200,21 @@ class _Check:
         if item.value is None:
             return
         try:
-            kept = holds(expression, item.value, item.type, self.resource, self.resource)
+            whole = self._copy()
+            value = whole if item.value is self.resource else own_copy(item.value)
+            kept = holds(expression, value, item.type, whole, whole)
         except NotEvaluated as error:
             self.add(f"The constraint {key} was not evaluated: {error}.", item.expression,
                      "not-supported", "information")  # fmt: skip
             return
         if not kept:
             self.add(f"{key}: {human}", item.expression, "invariant", severity)
+
+    def _copy(self) -> Json:
+        """What the library may leave its notes in; made when the first constraint asks for it."""
+        if self._copied is None:
+            self._copied = own_copy(self.resource)
+        return self._copied
 
     # ---- all occurrences -----------------------------------------------------------------------------------------------
 
@@ -222,24 +238,21 @@ class _Check:
     def _slices(self, node: Node, items: list[Item], parent: str) -> None:
         members: dict[str, list[Item]] = {name: [] for name in node.slices}
         order: list[int] = []
+        names = list(node.slices)
         for item in items:
-            for position, (name, slice_) in enumerate(node.slices.items()):
-                try:
-                    is_member = belongs(item, node, slice_, name, self.ways)
-                except Unsliced as why:
-                    text = f"The slice '{name}' was not checked: {why}."
-                    self.add(text, f"{parent}.{node.name}", "not-supported", "information")
-                    return
-                if is_member:
-                    members[name].append(item)
-                    order.append(position)
-                    break
-            else:
-                if node.closed:
-                    self.add("It is none of the slices that are allowed here.", item.expression, "structure")
+            try:
+                name = slice_of(item, node, self.ways)
+            except Unsliced as why:
+                self.add(str(why), f"{parent}.{node.name}", "not-supported", "information")
+                return
+            if name is not None:
+                members[name].append(item)
+            elif node.closed:
+                self.add("It is none of the slices that are allowed here.", item.expression, "structure")
+            if node.ordered and name is not None:
+                order.append(names.index(name))
         if node.ordered and order != sorted(order):
-            names = ", ".join(node.slices)
-            self.add(f"The slices must stand in this order: {names}.", f"{parent}.{node.name}", "structure")
+            self.add(f"The slices must stand in this order: {', '.join(names)}.", f"{parent}.{node.name}", "structure")
         for name, slice_ in node.slices.items():
             self._count(slice_, members[name], parent, f"{node.name}:{name}")
             for item in members[name]:

@@ -50,7 +50,7 @@ def subset_of(pairs: Iterable[tuple[str, str]], resource_type: str = "") -> Subs
             summary = value
     if summary and elements:
         raise BadRequest("Ask for either _summary or _elements: each says differently what to leave out.")
-    for each in sorted(elements - _names(resource_type)):
+    for each in sorted(elements - element_names(resource_type)):
         raise BadRequest(
             f"_elements takes names of elements of {resource_type or 'a resource'} itself, such as "
             f"'{'name' if resource_type == 'Patient' else 'identifier'}'; '{each[:40]}' is none.",
@@ -121,10 +121,10 @@ def _summarised(path: str, value: Any) -> Any:
 
 
 @cache
-def _names(resource_type: str) -> frozenset[str]:
+def element_names(resource_type: str) -> frozenset[str]:
     """What may stand in _elements: the names of a type's elements, choices in each of their forms."""
     if not resource_type:
-        return frozenset().union(*(_names(each) for each in r4.RESOURCE_TYPES))
+        return frozenset().union(*(element_names(each) for each in r4.RESOURCE_TYPES))
     found = set()
     for name, (element, _) in r4.properties(resource_type).items():
         found |= {name, element.name} | ({f"{element.name}[x]"} if element.choice else set())

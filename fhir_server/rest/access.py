@@ -1,21 +1,52 @@
-"""Who is asking: the AccessContext of an HTTP request.
+"""Who is asking: the AccessContext of an HTTP request, from its access token or, in open access, from where it came.
 
-https://hl7.org/fhir/R4/security.html
+https://hl7.org/fhir/R4/security.html and
+https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html#access-protected-resources
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from ..access.context import AccessContext
+from flask import Flask, Response, g, request
+
+from ..access import scopes, tokens
+from ..access.context import EMERGENCY, PATIENT_REQUEST, TREATMENT, AccessContext
+from ..access.documents import hash_of
+from ..access.limits import Limit, Standing
+from ..access.login import CardLogin
 from ..config import Config
-from ..errors import Forbidden, Unauthorized
+from ..errors import BadRequest, Forbidden, TooMany, Unauthorized
+from . import address, responses
 
 _OPEN = AccessContext.unrestricted("open")
+_ANYBODY = AccessContext("anybody", scopes=(), labels=frozenset())
+_CALLER = "fhir_server.caller"
+# What tells nothing of any record. Everything else below the base needs a token, also what has no address.
+_WITHOUT_TOKEN = frozenset({"fhir.GET /metadata", "openapi.show", "smart.discover"})
+# Reads and searches, which are answered at once and write nothing: what is hidden may be asked for with the token.
+_AT_ONCE = frozenset({"fhir.GET /<type>/<id>", "fhir.GET /<type>"})
+_TOKENS_KNOWN = 10_000  # of so many tokens it is remembered of which facility each is, and nothing else
+_BUNDLE = "fhir.POST /"
+_BYTES_OF_WEIGHT = 20_000
+MAX_REASON = 500
+Denials = tuple[dict[str, Any], ...] | None
+
+
+class TokenNeeded(Unauthorized):
+    """No token, or none that counts. https://www.rfc-editor.org/rfc/rfc6750#section-3"""
+
+    def __init__(self, diagnostics: str, error: str = "") -> None:
+        super().__init__(diagnostics)
+        self._error = error
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="fhir"' + (f', error="{self._error}"' if self._error else "")}
 
 
 def context_of(environ: Mapping[str, Any], config: Config) -> AccessContext:
@@ -25,10 +56,150 @@ def context_of(environ: Mapping[str, Any], config: Config) -> AccessContext:
     letting its own name point there. So the server then answers to local names only, and to its configured one.
     """
     if config.access != "open":
-        raise Unauthorized("Log in first: this server takes no requests without an access token.")
+        caller: AccessContext | None = environ.get(_CALLER)
+        if caller is None:
+            raise TokenNeeded("Log in first: this server takes no requests without an access token.")
+        return caller
     if not _is_own_name(environ.get("HTTP_HOST", ""), config.base_url):
         raise Forbidden("In open access this server answers to local names only: use 127.0.0.1 or localhost.")
     return _OPEN
+
+
+def guard(app: Flask, look_up: LookUp, cards: CardLogin, by_client: Limit, by_address: Limit) -> None:
+    """Let nothing below the FHIR base be reached without a token that counts, or beyond the limits."""
+
+    @app.before_request
+    def admit() -> None:
+        if not _is_guarded(request.path) or request.method == "OPTIONS" or request.endpoint == "smart.discover":
+            return
+        weight = weight_of(request.endpoint or "", request.content_length or 0)
+        _spend(by_address, request.remote_addr or "", weight)
+        if request.endpoint in _WITHOUT_TOKEN:
+            request.environ[_CALLER] = _ANYBODY
+            return
+        secret = _secret(request.headers.get("Authorization", ""))
+        token, denials = look_up(secret, answered_at_once=request.endpoint in _AT_ONCE)
+        if token is None or not _counts(token, cards.is_in_force):
+            raise TokenNeeded("The access token is unknown, over or revoked: ask for another one.", "invalid_token")
+        _spend(by_client, token["client"], weight)
+        request.environ[_CALLER] = _caller(token, request.environ, denials)
+
+    @app.after_request
+    def tell_limit(response: Response) -> Response:
+        standing: Standing | None = g.get("limit")
+        for name, value in standing.headers if standing is not None else ():
+            response.headers[name] = value
+        return response
+
+
+@lru_cache(maxsize=512)
+def _weight(endpoint: str) -> int:
+    method, _, path = endpoint.partition(".")[2].partition(" /")
+    if "$" in path or "*" in path or endpoint == _BUNDLE:
+        return 10
+    if (path.endswith(("_history", "_search", "<type>")) and method != "PUT") or not path:
+        return 5 if method == "GET" or path.endswith("_search") else 2
+    return 1 if method == "GET" else 2
+
+
+def weight_of(endpoint: str, length: int) -> int:
+    """What a request weighs in the limits: a read 1, a write 2, a search or history 5, a Bundle or operation from 10 on."""
+    return _weight(endpoint) + (length // _BYTES_OF_WEIGHT if endpoint == _BUNDLE else 0)
+
+
+def _is_guarded(path: str) -> bool:
+    return path == address.PREFIX or path.startswith(f"{address.PREFIX}/")
+
+
+def _spend(limit: Limit, caller: str, weight: int) -> None:
+    g.limit = limit.spend(caller, weight)
+    if g.limit.exceeded:
+        raise TooMany(f"The limit of this {limit.policy} is used up for {g.limit.reset} seconds.")
+
+
+class LookUp:
+    """Looks tokens up, at every request; where it is known whose token one is, what is hidden from it in the same look."""
+
+    def __init__(self, database: Any, denials_stage: Callable[[str | None], dict[str, Any]]) -> None:
+        self._database = database
+        self._denials_stage = denials_stage
+        self._facilities: dict[str, str | None] = {}
+
+    def __call__(self, secret: str, *, answered_at_once: bool) -> tuple[Mapping[str, Any] | None, Denials]:
+        """(the token in force or None, what AccessContext.denials is to be)."""
+        key = hash_of(secret)
+        if answered_at_once and key in self._facilities:
+            return tokens.find_beside(self._database, secret, self._denials_stage(self._facilities[key]))
+        token = tokens.find(self._database, secret)
+        if token is not None and token.get("patient") is None and not token.get("narrowed"):
+            if len(self._facilities) >= _TOKENS_KNOWN:
+                self._facilities.clear()
+            self._facilities[key] = token.get("facility")
+        return token, None
+
+
+def _secret(header: str) -> str:
+    """The token a request was sent with. Raises TokenNeeded."""
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise TokenNeeded("Log in first: this server takes no requests without an access token.")
+    return secret.strip()
+
+
+def _counts(token: Mapping[str, Any], card_counts: Callable[[str, int], bool]) -> bool:
+    # A patient scope that is bound to nobody would be a scope for everybody.
+    if token.get("patient") is None and any(each.level == "patient" for each in scopes.parse_all(token["scope"])):
+        return False
+    return token.get("card") is None or card_counts(token["card"], token["card_version"])
+
+
+def _caller(token: Mapping[str, Any], environ: dict[str, Any], denials: Denials) -> AccessContext:
+    """The caller a token speaks for. Raises Forbidden, BadRequest for what it may not claim."""
+    patient = token.get("patient")
+    actor = f"client:{token['client']}"
+    purpose, reason = _purpose(token, environ)
+    return AccessContext(
+        actor=actor,
+        patient=patient,
+        may_write=AccessContext.for_patient(patient, actor).may_write if patient is not None else None,
+        scopes=scopes.parse_all(token["scope"]),
+        labels=frozenset(token.get("labels", ())),
+        facility=token.get("facility"),
+        narrowed=bool(token.get("narrowed")),
+        purpose=purpose,
+        reason=reason,
+        origin=environ.get("REMOTE_ADDR", ""),
+        request=responses.request_id(environ),
+        denials=denials,
+    )
+
+
+def _purpose(token: Mapping[str, Any], environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Purpose of use, and the reason for breaking the glass when that is done. Raises Forbidden, BadRequest."""
+    if token.get("patient") is not None:
+        return PATIENT_REQUEST, ""
+    allowed = token.get("purposes") or [TREATMENT]
+    claimed = environ.get("HTTP_X_PURPOSE_OF_USE", "").strip()
+    if "HTTP_X_BREAK_GLASS_REASON" in environ:
+        reason = _reason(environ["HTTP_X_BREAK_GLASS_REASON"])
+        if not token.get("break_glass"):
+            raise Forbidden("This client may not break the glass (X-Break-Glass-Reason).")
+        if claimed not in ("", EMERGENCY):
+            raise BadRequest("Whoever breaks the glass does so for the purpose BTG: leave X-Purpose-Of-Use out.")
+        return EMERGENCY, reason
+    if claimed == EMERGENCY:
+        raise BadRequest("To break the glass say why, in X-Break-Glass-Reason.")
+    if claimed and claimed not in allowed:
+        raise Forbidden(f"This client may claim the purposes {', '.join(allowed)} (X-Purpose-Of-Use).")
+    return claimed or allowed[0], ""
+
+
+def _reason(header: str) -> str:
+    """The reason as it was meant: UTF-8 in the header, or percent-encoded. Raises BadRequest."""
+    reason = unquote(header.encode("latin-1", "replace").decode("utf-8", "replace")).strip()
+    if not 5 <= len(reason) <= MAX_REASON or not reason.isprintable():
+        raise BadRequest(f"X-Break-Glass-Reason says why, in 5 to {MAX_REASON} characters.")
+    return reason
 
 
 @lru_cache(maxsize=64)

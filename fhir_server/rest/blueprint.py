@@ -10,9 +10,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from ..access import audit_record
 from ..config import Config
 from ..repository import Repository
-from . import access, address, binary, body, negotiation, preconditions, query, responses, routing
+from . import access, address, binary, body, negotiation, noting, preconditions, query, responses, routing, subset
 from .call import Call, Interaction, Service
 from .capabilities import Capabilities
 from .interactions import INTERACTIONS
@@ -50,6 +51,7 @@ def _view(service: Service, interaction: Interaction) -> Callable[..., Response]
 
     def view(**values: str) -> Response:
         environ = request.environ
+        noting.note_interaction(interaction, values, environ.get("QUERY_STRING", ""))
         call = _call(interaction, values, environ, config)
         answer = routing.perform(service, interaction, call)
         return responses.answer_response(answer, environ, call.base, config)
@@ -71,6 +73,7 @@ def _resource(
 def _call(interaction: Interaction, values: dict[str, str], environ: dict[str, Any], config: Config) -> Call:
     """The call an HTTP request makes. Raises Unauthorized, Forbidden, NotAcceptable, UnsupportedMediaType, TooLarge, BadRequest."""
     context = access.context_of(environ, config)
+    audit_record.caller(context)
     pairs = query.parse(environ.get("QUERY_STRING", ""))
     if interaction.body == "form":
         pairs = pairs + body.read_form(environ, config.max_body_bytes)
@@ -93,4 +96,6 @@ def _call(interaction: Interaction, values: dict[str, str], environ: dict[str, A
         **values,
     )
     call.raw = raw
+    if call.prefer.lenient and not call.operation:
+        call.form = subset.understood(form, call.type)
     return call

@@ -5,18 +5,21 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
 from .. import patch
+from ..access import audit_record
 from ..bundle_entries import relative_url
 from ..errors import BadRequest, FhirError, Issue, TooLarge
-from ..repository import EntryResult, HistoryPage, SearchPage
+from ..repository import EntryResult, HistoryPage, Repository, SearchPage
 from . import bundles, preconditions, query, subset, written
-from .call import Answer, Call, Interaction, Service
+from .call import Answer, Call, Interaction, Pairs, Service
 from .errors import unexpected
+from .operations.registry import OPERATIONS
 from .prefer import Preference
 from .routing import find, perform
 
@@ -41,8 +44,7 @@ def process_bundle(service: Service, call: Call) -> Answer:
     if kind == "batch":
         answers = [_batch_entry(service, call, entry) for entry in entries]
     else:
-        results = service.repository.transaction(call.context, bundle, lenient=call.prefer.lenient, base=call.base)
-        answers = [_transaction_entry(call, e, result) for e, result in zip(entries, results, strict=True)]
+        answers = _transaction(service, call, bundle, entries)
     return Answer(200, bundles.responses(f"{kind}-response", answers))
 
 
@@ -59,23 +61,70 @@ def _entries_of(bundle: dict[str, Any]) -> list[Any]:
     return entries
 
 
+def _transaction(service: Service, call: Call, bundle: dict[str, Any], entries: list[Any]) -> list[bytes]:
+    """The entries carried out together; operations that only read come last and see what the others wrote."""
+    performed: dict[int, Answer] = {}
+
+    def perform_operation(repository: Repository, number: int) -> None:
+        performed[number], _ = _perform(replace(service, repository=repository), call, entries[number])
+
+    for number, entry in enumerate(entries):
+        _refuse_changing_operation(number, entry)
+    results = service.repository.transaction(
+        call.context, bundle, lenient=call.prefer.lenient, base=call.base, perform=perform_operation
+    )
+    return [
+        _answered(call, performed[number]) if number in performed else _transaction_entry(call, entries[number], result)
+        for number, result in enumerate(results)
+    ]
+
+
+def _refuse_changing_operation(number: int, entry: Any) -> None:
+    """Raises BadRequest for an operation that changes records or goes on later: it could not be taken back."""
+    request = entry.get("request") if isinstance(entry, dict) else None
+    url = request.get("url") if isinstance(request, dict) else None
+    name = str(url or "").partition("?")[0].rpartition("/$")[2].removeprefix("$")
+    if any(each.name == name and (each.affects_state or each.lasting) for each in OPERATIONS):
+        raise BadRequest(
+            f"${name} is no part of a transaction, which takes operations that only read: send it by itself or in a batch.",
+            code="not-supported",
+            expression=(f"Bundle.entry[{number}]",),
+        )
+
+
 def _batch_entry(service: Service, call: Call, entry: Any) -> bytes:
     """One entry carried out on its own: its failure is its own, and becomes its outcome."""
     try:
-        answer, told = _perform(service, call, entry)
+        with audit_record.part() as record:
+            answer, told = _perform(service, call, entry)
+            if record is not None:
+                record.status = answer.status
     except FhirError as error:
         return bundles.response_entry(call.base, error.status, outcome=bundles.outcome(error.issues))
     except Exception as error:
         failure = unexpected(error)
         return bundles.response_entry(call.base, failure.status, outcome=bundles.outcome(failure.issues))
+    return _answered(call, answer, told=told)
+
+
+def _answered(call: Call, answer: Answer, *, told: bool = False) -> bytes:
+    """The response entry of an interaction; what its body tells of a write is its outcome and no resource."""
     return bundles.response_entry(
         call.base,
         answer.status,
         stored=answer.stored,
-        resource=b"" if told else answer.body,
+        resource=b"" if told else _resource_in(answer),
         located=answer.written,
         outcome=answer.body if told else b"",
     )
+
+
+def _resource_in(answer: Answer) -> bytes:
+    """The body as a Bundle can hold it: what is no FHIR JSON in a Binary, https://hl7.org/fhir/R4/binary.html."""
+    if not answer.body or not answer.media_type:
+        return answer.body
+    kind, data = answer.media_type.encode(), b64encode(answer.body)
+    return b'{"resourceType":"Binary","contentType":"%b","data":"%b"}' % (kind, data)
 
 
 def _condition(request: dict[str, Any], name: str) -> str | None:
@@ -97,7 +146,7 @@ def _perform(service: Service, call: Call, entry: Any) -> tuple[Answer, bool]:
     interaction, values = find(service.interactions, method, [unquote(part) for part in path.split("/") if part])
     if interaction.perform is process_bundle:
         raise BadRequest("A batch cannot hold another batch or transaction.", expression=("Bundle.entry.request.url",))
-    pairs, form = query.split_form(query.parse(parameters))
+    pairs, form = _split(call, parameters, "" if "operation" in values else values.get("type", ""))
     answer = perform(
         service,
         interaction,
@@ -153,7 +202,7 @@ def _read_entry(call: Call, request: dict[str, Any], result: EntryResult) -> byt
         return bundles.response_entry(call.base, 304, stored=stored)
     shown = b""
     if wanted and stored and stored.json:
-        form = query.split_form(query.parse(_address(call, request)[1]))[1]
+        form = _split(call, _address(call, request)[1], stored.type)[1]
         shown = subset.shown(stored.json, subset.of_bundle(form, stored.type))
     return bundles.response_entry(call.base, result.status, stored=stored, resource=shown)
 
@@ -168,10 +217,16 @@ def _told(result: EntryResult) -> bytes:
 
 def _page(call: Call, request: dict[str, Any], page: SearchPage | HistoryPage) -> bytes:
     path, parameters = _address(call, request)
-    pairs, form = query.split_form(query.parse(parameters))
+    pairs, form = _split(call, parameters, path.partition("/")[0])
     if isinstance(page, SearchPage):
         return bundles.searchset(page, call.base, path, form)
     return bundles.history(page, call.base, path, pairs, form)
+
+
+def _split(call: Call, parameters: str, resource_type: str) -> tuple[Pairs, Pairs]:
+    """The parameters of an entry that say what is asked, and those that say how to write the answer."""
+    pairs, form = query.split_form(query.parse(parameters))
+    return pairs, subset.understood(form, resource_type) if call.prefer.lenient else form
 
 
 def _address(call: Call, request: dict[str, Any]) -> tuple[str, str]:

@@ -28,13 +28,13 @@ def searchset(page: SearchPage, base: str, path: str, form: Pairs) -> bytes:
 
     `form` may ask for part of each resource. Raises BadRequest when it asks for what there is not.
     """
-    asked = subset.of_bundle(form, path)
+    asked = subset.of_bundle(form, "" if _gives_containers(page) else path)
     address = f"{base}/{path}"
     links = [("self", page.applied), ("next", page.next), ("previous", page.previous)]
     entries = [
         b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}'
         % (
-            f"{base}/{stored.type}/{stored.id}".encode(),
+            f"{base}/{stored.address}".encode(),
             _shown(stored.json, mode, asked) if asked else stored.json,
             mode.encode(),
         )
@@ -44,6 +44,12 @@ def searchset(page: SearchPage, base: str, path: str, form: Pairs) -> bytes:
     if page.issues:
         entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome(page.issues))
     return _bundle("searchset", page.total, _links(links, address, form), entries)
+
+
+def _gives_containers(page: SearchPage) -> bool:
+    """Whether the matches may be of other types than the one that is searched."""
+    applied = dict(page.applied)
+    return applied.get("_contained", "false") != "false" and applied.get("_containedType") != "contained"
 
 
 def history(page: HistoryPage, base: str, path: str, asked: Pairs, form: Pairs) -> bytes:

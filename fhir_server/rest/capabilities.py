@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from .. import __version__
+from .. import __released__, __version__
+from ..access.endpoints import AUTHORIZE, INTROSPECT, REVOKE, TOKEN, endpoint
 from ..config import Config
 from ..errors import BadRequest
 from ..patch import JSON_PATCH, MERGE_PATCH
@@ -26,10 +27,17 @@ from .operations.registry import OPERATIONS
 FORMATS = ("application/fhir+json", "json", "application/fhir+xml", "xml")
 PATCH_FORMATS = (JSON_PATCH, MERGE_PATCH, "application/json", *(each for each in FORMATS if "/" in each))
 """A JSON Patch, a JSON Merge Patch, either of them, and a FHIRPath Patch in a Parameters resource."""
-_OPEN = (
-    "Open access: nobody has to log in, and the server takes requests to local names on the loopback interface only."
-)
-_CLOSED = "Every request but the one for this statement needs an access token."
+_OPEN = {
+    "description": "Open access: nobody has to log in, and the server takes requests to local names on the loopback "
+    "interface only."
+}
+_CLOSED = "Every request but the one for this statement needs an access token of SMART on FHIR."
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SMART_ON_FHIR = {
+    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+    "code": "SMART-on-FHIR",
+    "display": "SMART-on-FHIR",
+}
 _SOFTWARE = {"name": "fhir-server", "version": __version__}
 _PUBLISHED = {"status": "active", "kind": "instance", "software": _SOFTWARE}
 
@@ -71,15 +79,13 @@ class Capabilities:
         """The CapabilityStatement as JSON, for the service at `base`."""
         rest = {
             "mode": "server",
-            "security": {
-                "cors": bool(config.cors_origins),
-                "description": _OPEN if config.access == "open" else _CLOSED,
-            },
+            "security": {"cors": bool(config.cors_origins)} | (_OPEN if config.access == "open" else _smart(config)),
         }
         facts = exact.dump(
             {
                 "resourceType": "CapabilityStatement",
                 **_PUBLISHED,
+                "software": _SOFTWARE | {"releaseDate": __released__},
                 "date": self._date,
                 "implementation": _implementation(base),
                 "fhirVersion": FHIR_VERSION,
@@ -180,6 +186,19 @@ def _resources(interactions: Interactions) -> list[dict[str, Any]]:
         }
         for name in RESOURCE_TYPES
     ]
+
+
+def _smart(config: Config) -> dict[str, Any]:
+    """CapabilityStatement.rest.security, as SMART on FHIR had it before its own configuration file."""
+    uris = [
+        {"url": name, "valueUri": endpoint(config, where)}
+        for name, where in (("authorize", AUTHORIZE), ("token", TOKEN), ("introspect", INTROSPECT), ("revoke", REVOKE))
+    ]
+    return {
+        "extension": [{"url": _OAUTH_URIS, "extension": uris}],
+        "service": [{"coding": [_SMART_ON_FHIR], "text": "OAuth2 using SMART on FHIR"}],
+        "description": _CLOSED,
+    }
 
 
 def _implementation(base: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ https://hl7.org/fhir/R4/http.html#general
 from __future__ import annotations
 
 import gzip
+import zlib
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 SMALLEST = 1024
@@ -20,13 +22,22 @@ _TEXTUAL = ("text/", "application/fhir+", "application/json", "application/xml")
 
 def compress(body: bytes, accept_encoding: str | None, content_type: str) -> bytes | None:
     """`body` gzipped, or None when it is short or no text, or the client does not take gzip."""
-    if accept_encoding and len(body) > SMALLEST and content_type.startswith(_TEXTUAL) and _takes_gzip(accept_encoding):
+    if accept_encoding and len(body) > SMALLEST and content_type.startswith(_TEXTUAL) and takes_gzip(accept_encoding):
         return gzip.compress(body, _LEVEL, mtime=0)
     return None
 
 
+def stream(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of a body as one gzip member."""
+    compressing = zlib.compressobj(_LEVEL, wbits=16 + zlib.MAX_WBITS)
+    for piece in pieces:
+        yield compressing.compress(piece)
+    yield compressing.flush()
+
+
 @lru_cache(maxsize=64)
-def _takes_gzip(accept_encoding: str) -> bool:
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip."""
     taken = {}
     for part in accept_encoding.lower().split(","):
         coding, _, parameter = part.partition(";")

@@ -11,9 +11,13 @@ ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # X-Medplum comes with every request of @medplum/core, and X-Requested-With with those of many older clients.
 ALLOWED_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, "
-    "If-None-Match, Prefer, X-Medplum, X-Request-Id, X-Requested-With, X-Security-Context"
+    "If-None-Match, Prefer, X-Break-Glass-Reason, X-Medplum, X-Purpose-Of-Use, X-Request-Id, X-Requested-With, "
+    "X-Security-Context"
 )
-EXPOSED_HEADERS = "Content-Disposition, Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id, X-Security-Context"
+EXPOSED_HEADERS = (
+    "Content-Disposition, Content-Location, ETag, Last-Modified, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "WWW-Authenticate, X-Request-Id, X-Security-Context"
+)
 
 _ONE_DAY = "86400"
 

@@ -13,8 +13,6 @@ from .call import Answer, Call, Service
 # https://hl7.org/fhir/R4/search.html#2.21.1.4: they shape the result and select nothing.
 _RESULT_PARAMETERS = frozenset(
     (
-        "_contained",
-        "_containedType",
         "_count",
         "_cursor",
         "_elements",

@@ -45,5 +45,6 @@ INTERACTIONS = (
     Interaction((), "type", "GET", "<type>/$<operation>", perform_get),
     Interaction((), "type", "POST", "<type>/$<operation>", perform_post, body="operation"),
     Interaction((), "instance", "GET", "<type>/<id>/$<operation>", perform_get),
+    Interaction((), "instance", "GET", "<type>/<id>/_history/<version>/$<operation>", perform_get),
     Interaction((), "instance", "POST", "<type>/<id>/$<operation>", perform_post, body="operation"),
 )

@@ -55,6 +55,8 @@ _CONTROLS = {
     "_include": "References to follow from the matches: Type:parameter.",
     "_revinclude": "References to follow to the matches: Type:parameter.",
     "_total": "none, estimate or accurate.",
+    "_contained": "false, true or both: whether resources inside others are searched.",
+    "_containedType": "container or contained: what is given of a contained match.",
 }
 
 
@@ -118,6 +120,9 @@ def _all_operations(interactions: Sequence[Interaction]) -> Iterator[tuple[str, 
                 address = _address((path.replace("<type>", name) if name else path) + f"${operation.name}")
                 for method in ("POST",) if operation.affects_state else ("GET", "POST"):
                     yield address, method, _named(operation, method, level, name, address)
+        if operation.of_versions:
+            address = _address(f"<type>/<id>/_history/<version>/${operation.name}")
+            yield address, "GET", _named(operation, "GET", "instance", "", address)
 
 
 def _address(path: str) -> str:

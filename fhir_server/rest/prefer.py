@@ -25,6 +25,8 @@ class Preference:
     returns: Returns = "representation"
     lenient: bool = False
     explicit: bool = False
+    respond_async: bool = False
+    """Whether the answer may come later: https://hl7.org/fhir/R4/async.html."""
 
 
 REPRESENTATION = Preference()
@@ -34,7 +36,7 @@ REPRESENTATION = Preference()
 def preference(header: str | None) -> Preference:
     """The preference in a Prefer header. What is not understood is ignored, as RFC 7240 wants it."""
     returns: Returns | None = None
-    lenient = False
+    lenient = respond_async = False
     for part in (header or "").replace(";", ",").split(","):
         name, _, value = part.partition("=")
         name, value = name.strip().lower(), value.strip().strip('"').lower()
@@ -42,4 +44,6 @@ def preference(header: str | None) -> Preference:
             returns = _RETURNS.get(value)
         elif name == "handling":
             lenient = value == "lenient"
-    return Preference(returns or "representation", lenient, returns is not None)
+        elif name == "respond-async":
+            respond_async = True
+    return Preference(returns or "representation", lenient, returns is not None, respond_async)

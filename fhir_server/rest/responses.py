@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask import Response
@@ -106,6 +106,16 @@ def _send(
         every.append(("Content-Length", "0"))
     every += cors.headers(environ.get("HTTP_ORIGIN"), config.cors_origins)
     return FhirResponse(body or None, status, every)
+
+
+def stream_response(pieces: Iterable[bytes], content_type: str, environ: dict[str, Any], config: Config) -> Response:
+    """A body that is sent piece by piece, gzipped when the client takes it."""
+    every = [*_ALWAYS, ("X-Request-Id", request_id(environ)), ("Content-Type", content_type)]
+    if compression.takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+        every.append(("Content-Encoding", "gzip"))
+        pieces = compression.stream(pieces)
+    every += cors.headers(environ.get("HTTP_ORIGIN"), config.cors_origins)
+    return FhirResponse(pieces, 200, every)
 
 
 def preflight_response(environ: Mapping[str, Any], config: Config) -> Response:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import BadRequest, MethodNotAllowed, NotFound
+from . import noting
 from .call import Answer, Call, Interaction, Service
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -22,6 +23,7 @@ def perform(service: Service, interaction: Interaction, call: Call) -> Answer:
                 "The id in the URL must be 1 to 64 letters, digits, '-' and '.'.", expression=(f"{call.type}.id",)
             )
         raise NotFound("There is no resource under this address: an id is 1 to 64 letters, digits, '-' and '.'.")
+    noting.note_call(interaction, call)
     return interaction.perform(service, call)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import BadRequest
 from ..r4 import RESOURCE_TYPES
 from ..resource import exact
-from ..resource.summary import Subset, cut, subset_of
+from ..resource.summary import Subset, cut, element_names, subset_of
 from .call import Call, Pairs
 
 _TYPES = frozenset(RESOURCE_TYPES)
@@ -20,6 +20,21 @@ def of_read(call: Call) -> Subset | None:
         if name == "_summary":
             raise BadRequest(f"_summary can be true, text, data or false here, not '{value[:40]}'.", code="value")
     return subset_of(call.form, call.type) if call.form else None
+
+
+def understood(form: Pairs, resource_type: str) -> Pairs:
+    """`form` without the names in _elements that are no elements of the type ("": of any): what lenient handling ignores.
+
+    https://hl7.org/fhir/R4/search.html#errors
+    """
+    kept = []
+    for name, value in form:
+        if name == "_elements":
+            known = element_names(resource_type)
+            value = ",".join(each for each in value.split(",") if each.strip() in known)
+        if value or name != "_elements":
+            kept.append((name, value))
+    return kept
 
 
 def of_bundle(form: Pairs, path: str) -> Subset | None:

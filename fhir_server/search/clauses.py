@@ -13,7 +13,7 @@ from functools import cache
 from .. import r4
 from ..errors import BadRequest
 from .fold import fold
-from .parameters import Parameter, parameters
+from .parameters import Parameter, parameters, parent_source
 from .sources import Key, Source, compile_expression, split_top
 
 MAX_VALUES = 500  # alternatives in one parameter
@@ -22,7 +22,8 @@ MAX_CHAIN = 6
 MODIFIERS = {
     "string": frozenset({"exact", "contains", "missing"}),
     "token": frozenset({"not", "missing", "text", "in", "not-in", "above", "below", "of-type"}),
-    "reference": frozenset({"missing", "identifier"}),  # and the name of a target type
+    # and the name of a target type; above and below where records or versions of what is referenced form a hierarchy
+    "reference": frozenset({"missing", "identifier", "above", "below"}),
     "uri": frozenset({"missing", "above", "below"}),
     "date": frozenset({"missing"}),
     "number": frozenset({"missing"}),
@@ -153,6 +154,10 @@ def parse_clause(resource_type: str, name: str, value: str, depth: int = 0) -> A
 def _check_modifier(parameter: Parameter, modifier: str) -> None:
     allowed = MODIFIERS[parameter.type]
     if not modifier or modifier in allowed:
+        if parameter.type == "reference" and modifier in ("above", "below") and not has_hierarchy(parameter):
+            raise NotUnderstoodError(
+                f"What '{parameter.code}' references forms no hierarchy, so ':{modifier}' has no meaning on it."
+            )
         return
     if parameter.type != "reference" or modifier not in TYPES:
         choices = ", ".join(f":{each}" for each in sorted(allowed)) or "none"
@@ -216,6 +221,17 @@ def reference_targets(parameter: Parameter) -> tuple[str, ...]:
     if "" not in bound:
         return tuple(sorted(bound))
     return element_targets(parameter, parameter.sources)
+
+
+def is_canonical(source: Source) -> bool:
+    """Whether a source holds canonical references, which may name a version."""
+    return any(route.datatype in ("canonical", "uri") for route in source.routes)
+
+
+def has_hierarchy(parameter: Parameter) -> bool:
+    """Whether something stands above or below what a reference parameter points to."""
+    canonical = any(is_canonical(source) for source in parameter.sources)
+    return canonical or any(parent_source(target) is not None for target in reference_targets(parameter))
 
 
 def element_targets(parameter: Parameter, sources: Iterable[Source]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from .. import r4
 from ..errors import BadRequest
-from .clauses import Clause, Composite, CompositeBase, element_targets, split_escaped, unescape
+from .clauses import Clause, Composite, CompositeBase, element_targets, is_canonical, split_escaped, unescape
 from .entries import MAX_STRING, local_reference
 from .filters import LAST, NOTHING, Filter, Reading, Terminology, any_of
 from .fold import fold
-from .parameters import DOCUMENT_FIELDS, token_key
+from .parameters import DOCUMENT_FIELDS, parent_source, token_key
 from .range_conditions import document_field_condition, is_range, range_condition
 from .sources import Route, Source
 
@@ -68,11 +68,25 @@ def _condition(clause: Clause, reading: Reading) -> Filter:
         return any_of([_of_type(clause, value) for value in clause.values])
     if kind == "reference" and modifier == "identifier":
         return any_of([_logical(clause, value) for value in clause.values])
+    if kind == "reference" and modifier in ("above", "below"):
+        return any_of([_hierarchical(clause, value, reading) for value in clause.values])
     if kind == "reference":
-        found = _tokens([_reference(clause, value, reading.base_url) for value in clause.values])
+        named = [_reference(clause, value, reading.base_url) for value in clause.values]
+        found = _tokens([*named, (_merged([token for tokens, _ in named for token in tokens], reading), [])])
     else:
         found = _tokens([_token(clause, value) for value in clause.values])
     return {"$nor": [found]} if modifier == "not" else found
+
+
+def _merged(tokens: list[str], reading: Reading) -> list[str]:
+    """The tokens of Patients that were merged into those whom `tokens` name: their records were never rewritten."""
+    named: dict[str, list[str]] = {}
+    for token in tokens:
+        key, bar, id = token.partition("|Patient/")
+        if bar:
+            named.setdefault(id, []).append(key + bar)
+    behind = {id: reading.merged([id]) for id in named}
+    return [key + each for id, keys in named.items() for key in keys for each in behind[id]]
 
 
 def composite_filters(composite: Composite, base: CompositeBase, reading: Reading) -> list[list[Filter]]:
@@ -100,7 +114,8 @@ def _token(clause: Clause, value: str) -> tuple[list[str], list[Filter]]:
     parts = [unescape(part) for part in split_escaped(value, "|")]
     if clause.parameter.type == "uri":
         text = unescape(value)
-        return [token_key(source, "uri") + text for source in clause.parameter.sources], []
+        exact = [token_key(source, "uri") + text for source in clause.parameter.sources]
+        return exact, [_versioned(source, text) for source in clause.parameter.sources if "|" in text]
     if len(parts) > 2:
         raise BadRequest(f"'{clause.parameter.code}={value[:60]}': a token is code, system|code, system| or |code.")
     if len(parts) == 1:
@@ -119,6 +134,12 @@ def _token(clause: Clause, value: str) -> tuple[list[str], list[Filter]]:
             elif pairs:
                 filters.append({"$and": [{"x": key + code}, any_of(pairs)]})
     return bare, filters
+
+
+def _versioned(source: Source, text: str) -> Filter:
+    """`url=http://x|1.0` of a definition asks for its version too: https://hl7.org/fhir/R4/references.html#canonical"""
+    url, _, version = text.rpartition("|")
+    return {"$and": [{"x": token_key(source, "uri") + url}, {"x": f"version|{version}"}]}
 
 
 def _pair(route: Route, system: str, code: str) -> Filter | None:
@@ -243,6 +264,49 @@ def _reference(clause: Clause, value: str, base_url: str) -> tuple[list[str], li
         else:
             tokens += [f"{key}{target}/{text}" for target in _targets(clause, source)]
     return tokens, []
+
+
+def _hierarchical(clause: Clause, value: str, reading: Reading) -> Filter:
+    """:below is what is referenced and everything it has below it, :above everything above it.
+
+    https://hl7.org/fhir/R4/search.html#recursive; of a canonical reference the versions form the hierarchy.
+    """
+    if reading.hierarchies is None:
+        raise BadRequest(f"':{clause.modifier}' on references is not supported here.", code="not-supported")
+    text = local_reference(unescape(value), reading.base_url)
+    found: list[Filter] = []
+    tokens: dict[str, None] = {}
+    for source in clause.parameter.sources:
+        key = token_key(source, "reference")
+        if is_canonical(source):
+            found += _versions(clause, source, text)
+        kind, slash, _ = text.partition("/")
+        elsewhere = ":" in text
+        if slash and not elsewhere and kind not in r4.RESOURCE_TYPES:
+            raise BadRequest(f"'{clause.parameter.code}={value[:60]}': '{kind[:40]}' is no resource type.")
+        for target in [source.target] if source.target else element_targets(clause.parameter, (source,)):
+            named = f"/{target}/" in text if elsewhere else not slash or kind == target
+            if named and parent_source(target) is not None:
+                start = text if slash or elsewhere else f"{target}/{text}"
+                several = reading.hierarchies.related(target, start, clause.modifier)
+                tokens |= dict.fromkeys(key + each for each in several)
+    if tokens:
+        found.insert(0, {"x": {"$in": list(tokens)}})
+    return any_of(found) if found else NOTHING
+
+
+def _versions(clause: Clause, source: Source, text: str) -> list[Filter]:
+    """Version 1.2 is below version 1 and above 1.2.3; without a version every version is below and none above."""
+    url, bar, version = text.partition("|")
+    key = token_key(source, "reference") + url
+    if not bar:
+        return [{"x": key}] if clause.modifier == "below" else []
+    if clause.modifier == "below":
+        return [{"x": f"{key}|{version}"}, starting_with(f"{key}|{version}.")]
+    parts = version.split(".")
+    above = [f"{key}|{'.'.join(parts[:number])}" for number in range(len(parts), 0, -1)]
+    bare = any_of([_exactly(route, url) for route in source.routes])
+    return [{"x": {"$in": above}}, {"$and": [{"x": key}, bare]}]
 
 
 def _logical(clause: Clause, value: str) -> Filter:

@@ -15,6 +15,7 @@ from typing import Any
 from ..resource.exact import Resource
 from .fold import fold, last_word_first
 from .intervals import DATE_WIDTHS, FOREVER, NUMBER_WIDTHS, Interval, date_interval, envelope, period_interval
+from .likeness import likeness_entries
 from .parameters import DOCUMENT_FIELDS, Parameter, depending, main_sort, newest_of, parameters, range_field, token_key
 from .sources import First, Key, Route, Source, Step, Where
 
@@ -326,7 +327,9 @@ _INTERVALS: dict[tuple[str, str], Callable[[Any], Iterator[dict[str, Any]]]] = {
 def document_fields(resource_type: str, resource: Resource, base_url: str = "") -> dict[str, Any]:
     """The search fields of a stored document: x tokens, k tokens kept in date order, r intervals, s sort key."""
     entries = extract(resource_type, resource, base_url)
-    tokens = sorted(entries.tokens)  # so that the first one in a range is the least
+    tokens = sorted(
+        [*entries.tokens, *likeness_entries(resource_type, resource)]
+    )  # so that the first one in a range is the least
     fields: dict[str, Any] = {"x": tokens}
     newest = newest_of(resource_type)
     if newest:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 Filter = dict[str, Any]
 
 
+Owner = str | Filter | None
+"""What a caller bound to a patient may see: the condition on the owner of a record, None for everything."""
+
 LAST = "\U0010ffff"  # sorts after every continuation of a token
 
 
@@ -32,6 +35,13 @@ class Terminology(Protocol):
         """The code and all that subsume it."""
 
 
+class Hierarchies(Protocol):
+    """What stands above and below a record in a hierarchy of its type. Raises FhirError where that is too much."""
+
+    def related(self, type: str, reference: str, direction: str) -> list[str]:
+        """The reference and those of all records that it is `above` or `below` of, as `Type/id`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What turning clauses into filters depends on beside the clauses."""
@@ -43,7 +53,11 @@ class Reading:
     units: Callable[[str], frozenset[str]] = lambda name: frozenset()
     """Range field, without its `r.` -> the UCUM codes it is stored in."""
     terminology: Terminology | None = None
-    """What :in, :not-in, :above and :below ask; without it these modifiers are refused."""
+    """What :in, :not-in, :above and :below of codes ask; without it these modifiers are refused."""
+    hierarchies: Hierarchies | None = None
+    """What :above and :below of references ask; without it these modifiers are refused."""
+    merged: Callable[[list[str]], list[str]] = lambda ids: []
+    """The Patients whose records are found by asking for these: those that were merged into them."""
 
 
 def any_of(filters: list[Filter]) -> Filter:

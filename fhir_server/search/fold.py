@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # NFD takes a diacritic off its letter; these letters carry a stroke or a ligature that NFD leaves alone.
 _STROKES = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe"})
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=20_000)  # streets, wards and provinces come again and again
 def fold(text: str) -> str:
     """Lower case, without diacritics, runs of white space as one space: 'Nguyễn  Đào' -> 'nguyen dao'."""
     if text.isascii():

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cmp_to_key
 from typing import Any
 
 import msgspec
@@ -113,6 +115,19 @@ def _base64(data: bytes) -> str:
 
 def _unbase64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def order_of(keys: list[SortKey]) -> Callable[[list[Any]], Any]:
+    """What positions are sorted by to stand as MongoDB sorts them; a missing value before every other."""
+
+    def compare(one: list[Any], other: list[Any]) -> int:
+        for key, first, second in zip(keys, one, other, strict=True):
+            if first != second:
+                before = second is not None and (first is None or first < second)
+                return -key.direction if before else key.direction
+        return 0
+
+    return cmp_to_key(compare)
 
 
 def behind(keys: list[SortKey], values: list[Any]) -> Filter:

@@ -141,6 +141,24 @@ def _indexed(sources: tuple[Source, ...], datatypes: frozenset[str]) -> tuple[So
     return tuple(source for source in kept if source.routes)
 
 
+_PARENTS = ("partof", "part-of", "parent")
+
+
+@cache
+def parent_source(resource_type: str) -> Source | None:
+    """Where a record of the type names the one it is part of, when such records form a hierarchy of this type alone.
+
+    https://hl7.org/fhir/R4/search.html#recursive
+    """
+    known = standard_parameters(resource_type)
+    for code in _PARENTS:
+        source = known[code].sources[0] if code in known and len(known[code].sources) == 1 else None
+        element = source.routes[0].element if source is not None else None
+        if element is not None and element.targets == (resource_type,):
+            return source
+    return None
+
+
 @cache
 def main_sort(resource_type: str) -> Parameter | None:
     """The parameter whose order is kept in the field `s` of every record of a type: its date, or its name."""

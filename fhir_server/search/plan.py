@@ -13,7 +13,7 @@ from typing import Any
 
 from .clauses import UNINDEXED, Clause
 from .conditions import conditions, exactly, folded_prefix
-from .filters import LAST, Filter, Reading, all_of
+from .filters import LAST, Filter, Owner, Reading, all_of
 from .paging import SortKey, behind, check_position
 from .parameters import DOCUMENT_FIELDS, RANGE_TYPES, main_sort, newest_of, parameters, range_field, token_key
 from .query import Query
@@ -21,6 +21,9 @@ from .range_conditions import is_range, low_limits
 from .units import UCUM
 
 BY_ID = SortKey("_id")
+
+# What records of a type say of who may see a patient's record: `g` opens it, `n` hides it (fhir_server/access/care.py).
+RULES = {**dict.fromkeys(("Patient", "Encounter", "EpisodeOfCare", "Coverage"), ("g",)), "Consent": ("g", "n")}
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ def plan(
     query: Query,
     reading: Reading,
     *,
-    owner: str | None = None,
+    owner: Owner = None,
     extra: Sequence[Filter] = (),
     position: list[Any] | None = None,
 ) -> Plan:
@@ -97,7 +100,7 @@ def _unit_hint(query: Query, keys: list[SortKey]) -> list[tuple[str, int]] | Non
     return [(f"{name}.code", 1), (f"{name}.width", 1), (f"{name}.low", 1), ("_id", 1)]
 
 
-def _narrowed(filters: list[Filter], owner: str | None) -> Filter:
+def _narrowed(filters: list[Filter], owner: Owner) -> Filter:
     owned = [] if owner is None else [{"o": owner}]
     return all_of([*owned, *(each for each in filters if each)])
 
@@ -228,6 +231,10 @@ def indexes(resource_type: str) -> list[tuple[list[tuple[str, int]], dict[str, A
         ([("o", 1), ("_id", 1)], {"partialFilterExpression": {"o": {"$exists": True}}}),
         ([("t", 1), ("_id", 1)], {}),
     ]
+    for name in RULES.get(resource_type, ()):
+        found.append(([("o", 1), (f"{name}.f", 1)], {"partialFilterExpression": {f"{name}.f": {"$exists": True}}}))
+    if resource_type == "Consent":
+        found.append(([("n.f", 1)], {"partialFilterExpression": {"n.f": {"$exists": True}}}))
     order = main_sort(resource_type)
     if order is not None:
         found.append(([("s", 1), ("_id", 1)], {}))

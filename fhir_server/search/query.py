@@ -51,6 +51,10 @@ class Query:
     """(parameter code, descending)"""
     count: int = DEFAULT_COUNT
     total: str = ""
+    contained: str = "false"
+    """What is searched: free-standing resources (false), contained ones (true) or both."""
+    contained_type: str = "container"
+    """What is given of a contained match: its container, or the contained resource."""
     cursor: str = ""
     includes: list[Include] = field(default_factory=list)
     revincludes: list[Include] = field(default_factory=list)
@@ -175,6 +179,18 @@ def _set_summary(query: Query, value: str, max_count: int) -> None:
         raise BadRequest(f"_summary takes true, text, data, count or false, not '{value[:40]}'.")
 
 
+def _set_contained(query: Query, value: str, max_count: int) -> None:
+    if value not in ("false", "true", "both"):
+        raise BadRequest(f"_contained takes false, true or both, not '{value[:40]}'.")
+    query.contained = value
+
+
+def _set_contained_type(query: Query, value: str, max_count: int) -> None:
+    if value not in ("container", "contained"):
+        raise BadRequest(f"_containedType takes container or contained, not '{value[:40]}'.")
+    query.contained_type = value
+
+
 def _set_cursor(query: Query, value: str, max_count: int) -> None:
     query.cursor = value
 
@@ -184,5 +200,7 @@ _CONTROLS = {
     "_sort": _set_sort,
     "_total": _set_total,
     "_summary": _set_summary,
+    "_contained": _set_contained,
+    "_containedType": _set_contained_type,
     "_cursor": _set_cursor,
 }

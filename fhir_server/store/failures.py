@@ -30,6 +30,8 @@ def speaking_plainly(session: ClientSession | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except DocumentTooLarge:  # which is no PyMongoError
+        raise _too_large() from None
     except PyMongoError as error:
         if session is not None:
             raise
@@ -39,12 +41,9 @@ def speaking_plainly(session: ClientSession | None = None) -> Iterator[None]:
 
 
 def _plain(error: PyMongoError) -> FhirError:
-    too_large = TooLarge("The resource is larger than can be stored (16 MB with its index entries).")
     codes = _codes(error)
     if isinstance(error, DuplicateKeyError) or _DUPLICATE in codes:
         return Conflict("A resource with this id was written at the same moment; read it and try again.")
-    if isinstance(error, DocumentTooLarge):
-        return too_large
     if isinstance(error, ExecutionTimeout):
         narrow = "The search took too long; narrow it, for example to a patient, a code or a date."
         return Unprocessable(narrow, code="too-costly")
@@ -54,9 +53,13 @@ def _plain(error: PyMongoError) -> FhirError:
         return Unavailable("The write collided with others again and again; send it again.")
     if isinstance(error, OperationFailure):
         if not codes.isdisjoint(_OVER_LIMITS):
-            return too_large
+            return _too_large()
         raise error
     return Unavailable("The database does not answer; try again.")
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("The resource is larger than can be stored (16 MB with its index entries).")
 
 
 def _codes(error: PyMongoError) -> set[int]:

@@ -10,12 +10,14 @@ from bson.min_key import MinKey
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
-from ..search.paging import SortKey
+from ..errors import Unprocessable
 from ..search.plan import Plan
 
 Document = dict[str, Any]
 
 WORD_INDEX = [("x", 1), ("_id", 1)]
+SORTED = 100_000
+"""Matches that are sorted for one page in an order that no index keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,30 @@ def find_page(
     """At most `limit` documents in the order of the plan."""
     if plan.words:
         return _by_words(collection, plan, limit, fields, session, milliseconds)
-    wanted = _both(plan.filter, plan.start)
+    wanted = both(plan.filter, plan.start)
     if plan.computed:
         return _computed(collection, plan, limit, fields, session, milliseconds)
     order = [(key.field, key.direction) for key in plan.keys]
     sort_fields = {key.field: 1 for key in plan.keys if key.field not in ("_id", "t")}
     cursor = collection.find(wanted, fields | sort_fields, session=session, max_time_ms=milliseconds, hint=plan.hint)
-    return _found(list(cursor.sort(order).limit(limit)), plan.keys)
+    return _found(list(cursor.sort(order).limit(limit)), plan)
 
 
-def _both(one: Document | None, other: Document | None) -> Document:
+def both(one: Document | None, other: Document | None) -> Document:
+    """The filter that holds where both do."""
     kept = [each for each in (one, other) if each]
     return {} if not kept else kept[0] if len(kept) == 1 else {"$and": kept}
 
 
-def _found(documents: list[Document], keys: list[SortKey]) -> Found:
-    return Found(documents, lambda number: [_at(documents[number], key.field) for key in keys])
+def _found(documents: list[Document], plan: Plan) -> Found:
+    return Found(documents, lambda number: place(plan, documents[number]))
+
+
+def place(plan: Plan, document: Document) -> list[Any]:
+    """Where a document that was read by a plan stands in its order."""
+    if plan.words:
+        return [document["x"][0], document["_id"]]
+    return [_at(document, key.field) for key in plan.keys]
 
 
 def _at(document: Any, path: str) -> Any:
@@ -71,7 +81,16 @@ def _computed(
     session: ClientSession | None,
     milliseconds: int,
 ) -> Found:
-    """An order that no index keeps: the least token of each match, computed for all matches and sorted."""
+    """An order that no index keeps: the least token of each match, computed for all matches and sorted.
+
+    Raises Unprocessable for more than SORTED matches: each page would read all of them again.
+    """
+    if collection.count_documents(plan.filter, limit=SORTED + 1, session=session, maxTimeMS=milliseconds) > SORTED:
+        raise Unprocessable(
+            f"This _sort has no index, so all matches are sorted for each page, and there are more than {SORTED:,}: "
+            "narrow the search, or sort by _lastUpdated, by _id or by the date of the records.",
+            code="too-costly",
+        )
     stages: list[Document] = [{"$match": plan.filter}]
     stages.append({"$addFields": {name: _least_token(keys) for name, keys in plan.computed.items()}})
     if plan.start:
@@ -82,7 +101,7 @@ def _computed(
         {"$project": fields | {key.field: 1 for key in plan.keys}},
     ]
     found = collection.aggregate(stages, session=session, maxTimeMS=milliseconds, allowDiskUse=True)
-    return _found(list(found), plan.keys)
+    return _found(list(found), plan)
 
 
 def _least_token(beginnings: tuple[str, ...]) -> Document:
@@ -118,7 +137,7 @@ def _by_words(
         # Bounds are given to the index as they are, since another condition on x could be taken for them. Tokens are
         # stored in order: the first one in the range, which is all that is fetched, is the least.
         cursor = collection.find(
-            _both(plan.rest, {"$nor": list(earlier)} if earlier else None),
+            both(plan.rest, {"$nor": list(earlier)} if earlier else None),
             fields | {"x": {"$elemMatch": {"$gte": start[0], "$lt": high}}},
             session=session,
             max_time_ms=milliseconds,
@@ -131,7 +150,7 @@ def _by_words(
         if len(found) >= limit:
             break
         earlier.append(_between(low, high))
-    return Found(found, lambda number: [found[number]["x"][0], found[number]["_id"]])
+    return _found(found, plan)
 
 
 def _between(low: str, high: str) -> Document:

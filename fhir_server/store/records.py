@@ -2,7 +2,8 @@
 conditional creates.
 
 A document: `_id` logical id, `v` version, `t` last updated, `m` the method that made the version, `o` the patient whose
-record it belongs to, `json` the exact text, `resource` the native copy, and the search fields x, k, r, s
+record it belongs to, `l` its restricted labels, `a` the patient who made the version, `g` and `n` what it opens and hides
+(fhir_server/access/), `json` the exact text, `resource` the native copy, and the search fields x, k, r, s
 (fhir_server/search/entries.py).
 """
 
@@ -25,11 +26,15 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from .. import r4
-from ..errors import Unavailable
+from ..errors import Forbidden, Unavailable
 from ..search.plan import Plan, indexes
+from .care import StoredCare
 from .connection import connect
+from .contained import APART, ContainedRecords, inner_documents, without_contained
+from .counters import StoredCounters
 from .distinct import distinct_tokens
 from .failures import speaking_plainly, too_large_to_keep, was_aborted
+from .merges import StoredMerges
 from .pages import Found, find_page, referring_tokens
 from .units import SeenUnits
 
@@ -37,13 +42,14 @@ Document = dict[str, Any]
 Session = ClientSession | None
 Result = TypeVar("Result")
 
-SERVED = {"json": 1, "v": 1, "t": 1, "m": 1}
+SERVED = {"json": 1, "v": 1, "t": 1, "m": 1, "o": 1, "l": 1, "a": 1}
 CLAIM_SECONDS = 24 * 3600
 SEARCH_MILLISECONDS = 30_000
 LARGE_TRANSACTIONS = 4  # more at a time overwhelm WiredTiger
 WAIT_SECONDS: float = 30
 ABORTED_TRIES = 10  # of one transaction; what the cache cannot hold is aborted every time, in about half a second
 TRANSACTION_SECONDS: float = 60  # MongoDB's own default for transactionLifetimeLimitSeconds
+DELETIONS = [("type", 1), ("id", 1), ("t", 1)]
 COUNT_BOUND = 10_000  # matches that an estimate counts one by one
 
 
@@ -56,7 +62,7 @@ class _DecimalEncoder(TypeEncoder):
         return Decimal128(value)
 
 
-_CODEC: CodecOptions[Document] = CodecOptions(type_registry=TypeRegistry([_DecimalEncoder()]), tz_aware=True)
+CODEC: CodecOptions[Document] = CodecOptions(type_registry=TypeRegistry([_DecimalEncoder()]), tz_aware=True)
 
 
 class Store:
@@ -67,12 +73,18 @@ class Store:
         self.uri = uri
         self.database_name = database_name
         self.database = client.get_database(
-            database_name, codec_options=_CODEC, write_concern=WriteConcern("majority", j=True)
+            database_name, codec_options=CODEC, write_concern=WriteConcern("majority", j=True)
         )
         self.units = SeenUnits(self.database)
+        self.contained = ContainedRecords(self.database)
+        self.merges = StoredMerges(self.database)
+        self.counters = StoredCounters(self.database)
+        self.care = StoredCare(self.database)
         self._ready: dict[str, Collection[Document]] = {}
         self._preparing = threading.Lock()
         self._large = threading.BoundedSemaphore(LARGE_TRANSACTIONS)
+        self.sealed: frozenset[str] = frozenset()
+        """Types that nobody writes through here: this server itself adds to them in another way."""
         self.wait_seconds = WAIT_SECONDS
         self.transaction_seconds = TRANSACTION_SECONDS
         self.history = self.database["history"]
@@ -83,6 +95,8 @@ class Store:
                 # `e` is read from the index where a moment of the past is asked for: most versions had ended by then.
                 IndexModel([("type", 1), ("t", -1), ("id", -1), ("e", 1)]),
                 IndexModel([("t", -1), ("type", -1), ("id", -1), ("e", 1)]),
+                # An export looks for deletions, which are few, in the order of their ids.
+                IndexModel(DELETIONS, partialFilterExpression={"m": "DELETE"}),
             ]
         )
         self.claims.create_index("at", expireAfterSeconds=CLAIM_SECONDS)
@@ -119,25 +133,29 @@ class Store:
         collection.create_indexes([IndexModel(keys, **options) for keys, options in indexes(resource_type)])
         return collection
 
+    def collections(self, resource_type: str) -> tuple[Collection[Document], Collection[Document]]:
+        """Where the resources of a type are: the free-standing ones, and the contained ones."""
+        return self.collection(resource_type), self.contained.collection(resource_type)
+
     def forget_collections(self) -> None:
         """Have each collection's indexes made anew on its next use: the search parameters have changed."""
         self._ready = {}
+        self.contained.forget_collections()
 
     def types(self) -> list[str]:
         """The resource types that have a collection."""
         return sorted(set(self.database.list_collection_names()) & set(r4.RESOURCE_TYPES))
 
     def estimated_count(self, resource_type: str) -> int:
-        """About how many records a type has, from the collection's metadata."""
-        return self.collection(resource_type).estimated_document_count()
+        """About how many resources of a type there are, contained ones too, from the collections' metadata."""
+        return sum(each.estimated_document_count() for each in self.collections(resource_type))
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
-    def current(self, resource_type: str, logical_id: str, *, owner: str | None = None, session: Session = None) -> Any:
-        """The live document, or None; with `owner`, None as well when it is another patient's."""
-        wanted = {"_id": logical_id} if owner is None else {"_id": logical_id, "o": owner}
+    def current(self, resource_type: str, logical_id: str, *, session: Session = None) -> Any:
+        """The live document, or None."""
         with speaking_plainly(session):
-            return self.collection(resource_type).find_one(wanted, {**SERVED, "o": 1}, session=session)
+            return self.collection(resource_type).find_one({"_id": logical_id}, SERVED, session=session)
 
     def currents(
         self, resource_type: str, wanted: Document, *, fields: Document | None = None, limit: int = 0, session: Session
@@ -177,11 +195,20 @@ class Store:
         with speaking_plainly(session):
             return self.history.find_one({"_id": version_key(resource_type, logical_id, version)}, session=session)
 
-    def search(self, resource_type: str, plan: Plan, limit: int, fields: Document, *, session: Session = None) -> Found:
-        """At most `limit` matches from where the page begins."""
+    def search(
+        self,
+        resource_type: str,
+        plan: Plan,
+        limit: int,
+        fields: Document,
+        *,
+        contained: bool = False,
+        session: Session = None,
+    ) -> Found:
+        """At most `limit` matches from where the page begins, free-standing or contained ones."""
         with speaking_plainly(session):
             return find_page(
-                self.collection(resource_type),
+                self.contained.collection(resource_type) if contained else self.collection(resource_type),
                 plan,
                 limit,
                 SERVED | fields,
@@ -196,9 +223,49 @@ class Store:
         with speaking_plainly(session):
             return referring_tokens(self.collection(resource_type), wanted, tokens, session)
 
-    def count(self, resource_type: str, plan: Plan, *, bounded: bool = False, session: Session = None) -> int:
+    def siblings(
+        self,
+        resource_type: str,
+        plan: Plan,
+        containers: list[str],
+        limit: int,
+        fields: Document,
+        *,
+        session: Session = None,
+    ) -> list[Document]:
+        """All contained matches, at most `limit`, in some containers, in the order of the plan."""
+        with speaking_plainly(session):
+            return self.contained.siblings(
+                resource_type,
+                plan,
+                containers,
+                SERVED | fields,
+                limit,
+                session=session,
+                milliseconds=SEARCH_MILLISECONDS,
+            )
+
+    def count_containers(
+        self, resource_type: str, plan: Plan, *, bounded: bool = False, session: Session = None
+    ) -> int:
+        """How many resources contain a match; bounded as in `count`."""
+        bound = COUNT_BOUND if bounded else None
+        with speaking_plainly(session):
+            return self.contained.count_containers(
+                resource_type, plan, bound, session=session, maxTimeMS=SEARCH_MILLISECONDS
+            )
+
+    def count(
+        self,
+        resource_type: str,
+        plan: Plan,
+        *,
+        bounded: bool = False,
+        contained: bool = False,
+        session: Session = None,
+    ) -> int:
         """How many matches there are; bounded: COUNT_BOUND stands for that many or more."""
-        collection = self.collection(resource_type)
+        collection = self.contained.collection(resource_type) if contained else self.collection(resource_type)
         with speaking_plainly(session):
             if not plan.filter and session is None:
                 return collection.count_documents({}) if not bounded else collection.estimated_document_count()
@@ -208,7 +275,14 @@ class Store:
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def insert(self, resource_type: str, document: Document) -> None:
-        """Store the first version of a resource. Raises Conflict if the id is taken."""
+        """Store the first version of a resource. Raises Conflict if the id is taken, Forbidden for a sealed type."""
+        self._refuse_sealed(resource_type)
+        if APART in document:
+            creates = {resource_type: [document]}
+            self.collection(resource_type)
+            return self.transact(
+                lambda session: self.write(session, creates=creates, replaces={}, deletes={}, superseded=[])
+            )
         self.units.note([document])
         with speaking_plainly():
             self.collection(resource_type).insert_one(document)
@@ -261,13 +335,16 @@ class Store:
         deletes: dict[str, list[str]],
         superseded: list[Document],
     ) -> None:
-        """All writes of a transaction: one bulk for each collection."""
-        for several in (*creates.values(), *replaces.values()):
-            self.units.note(several)
+        """All writes of a transaction: one bulk for each collection. Raises Forbidden for a sealed type."""
+        self._refuse_sealed(*creates, *replaces, *deletes)
+        written = [document for several in (*creates.values(), *replaces.values()) for document in several]
+        self.units.note([*written, *inner_documents(written)])
+        self.contained.write(session, written, superseded)
         if superseded:
             self.history.insert_many(superseded, session=session, ordered=False)
         for resource_type in sorted({*creates, *replaces, *deletes}):
-            new, changed = creates.get(resource_type, []), replaces.get(resource_type, [])
+            new = [without_contained(document) for document in creates.get(resource_type, ())]
+            changed = [without_contained(document) for document in replaces.get(resource_type, ())]
             gone = deletes.get(resource_type, [])
             collection = self.collection(resource_type)
             if len(new) == 1 and not changed and not gone:
@@ -282,6 +359,12 @@ class Store:
                 operations += [DeleteMany({"_id": {"$in": gone}})] if gone else []
                 collection.bulk_write(operations, session=session, ordered=False)
 
+    def _refuse_sealed(self, *types: str) -> None:
+        for each in self.sealed.intersection(types):
+            raise Forbidden(
+                f"{each} resources are written by this server alone, and never changed or deleted: read them."
+            )
+
 
 def version_key(resource_type: str, logical_id: str, version: int) -> str:
     """The key of a version in `history`."""
@@ -290,7 +373,7 @@ def version_key(resource_type: str, logical_id: str, version: int) -> str:
 
 def superseded_version(resource_type: str, document: Document, until: datetime) -> Document:
     """What is kept in `history` of a document that is replaced or deleted then: its text, not its search fields."""
-    kept: Document = {name: document[name] for name in ("v", "t", "m", "o", "json") if name in document}
+    kept: Document = {name: document[name] for name in ("v", "t", "m", "o", "l", "a", "json") if name in document}
     return {
         "_id": version_key(resource_type, document["_id"], document["v"]),
         "type": resource_type,
@@ -312,4 +395,4 @@ def deletion(resource_type: str, document: Document, moment: datetime) -> Docume
         "e": moment + timedelta(milliseconds=1),
         "m": "DELETE",
     }
-    return made | ({"o": document["o"]} if "o" in document else {})
+    return made | {name: document[name] for name in ("o", "l") if name in document}

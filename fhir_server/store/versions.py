@@ -16,7 +16,7 @@ from .failures import speaking_plainly
 if TYPE_CHECKING:
     from .records import Document, Session, Store
 
-SERVED = {"json": 1, "v": 1, "t": 1, "m": 1}
+SERVED = {"json": 1, "v": 1, "t": 1, "m": 1, "o": 1}
 MILLISECONDS = 30_000
 
 Position = tuple[datetime, str, str]
@@ -25,16 +25,19 @@ Position = tuple[datetime, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Which versions are wanted: of one owner, not older than `since`, current at some moment of `at` [low, high)."""
+    """Which versions are wanted: not older than `since`, current at some moment of `at` [low, high).
+
+    `seen` are filters on owner and labels, which all versions keep: what their reader may see.
+    """
 
     since: datetime | None = None
     at: tuple[datetime, datetime] | None = None
-    owner: str | None = None
+    seen: tuple[Document, ...] = ()
 
     @property
     def current(self) -> list[Document]:
         """The filters on a collection of records."""
-        return self._moments() + ([] if self.owner is None else [{"o": self.owner}])
+        return [*self._moments(), *self.seen]
 
     @property
     def superseded(self) -> list[Document]:

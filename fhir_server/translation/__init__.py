@@ -21,8 +21,9 @@ VIETNAM = timezone(timedelta(hours=7))
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Mapping[str, str]]:
     """Every message: key -> language -> text with {placeholders}."""
-    text = files(__package__).joinpath("messages.json").read_text(encoding="utf-8")
-    messages: dict[str, dict[str, str]] = json.loads(text)
+    messages: dict[str, dict[str, str]] = {}
+    for name in ("messages.json", "desk.json"):
+        messages |= json.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
     return messages
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from werkzeug.test import TestResponse
 
 from fhir_server.access.context import AccessContext
@@ -15,6 +14,7 @@ from fhir_server.app import create_app
 from fhir_server.citizen.attempts import WRONG_CODES_ALLOWED
 from fhir_server.citizen.cards import issue_card, open_card, revoke_card
 from fhir_server.config import Config
+from tests.citizen.conftest import PIN, declare, hidden_fields, save
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -23,38 +23,10 @@ if TYPE_CHECKING:
     from fhir_server.repository import Repository
 
 Present = Callable[[str], TestResponse]
+Enter = Callable[[str], "FlaskClient"]
 TokenOf = Callable[[str], str]
 
 OPEN = AccessContext.unrestricted("test")
-HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
-
-
-@pytest.fixture
-def present(client: FlaskClient) -> Callable[[str], TestResponse]:
-    """Open the entry page and send a token or code, as its form does."""
-
-    def send(code: str) -> TestResponse:
-        fields = hidden_fields(client.get("/q"))
-        return client.post("/q", data=fields | {"code": code})
-
-    return send
-
-
-@pytest.fixture
-def opened(client: FlaskClient, person_a: str, token_of: TokenOf, present: Present) -> FlaskClient:
-    """A browser in which A's card was opened."""
-    assert present(token_of(person_a)).status_code == 303
-    return client
-
-
-def hidden_fields(page: TestResponse) -> dict[str, str]:
-    """The hidden fields of the forms on a page."""
-    return dict(HIDDEN.findall(page.text))
-
-
-def declare(browser: FlaskClient, **typed: str) -> TestResponse:
-    """Fill in a fresh form and send it."""
-    return browser.post("/c/declare", data=hidden_fields(browser.get("/c/declare")) | typed)
 
 
 def found(browser: FlaskClient, search: str) -> list[dict[str, Any]]:
@@ -97,10 +69,10 @@ def test_nothing_of_another_patient_is_ever_on_the_page(person_b: str, opened: F
 
 
 def test_the_other_card_shows_the_other_record_in_full(
-    client: FlaskClient, person_a: str, person_b: str, token_of: TokenOf, present: Present
+    client: FlaskClient, person_a: str, person_b: str, token_of: TokenOf, enter: Enter
 ):
-    present(token_of(person_a))
-    present(token_of(person_b))
+    enter(token_of(person_a))
+    enter(token_of(person_b))
     text = client.get("/c/").text
     for shown in (
         "Trần Văn Đức",
@@ -118,15 +90,18 @@ def test_the_other_card_shows_the_other_record_in_full(
 
 
 def test_each_opening_starts_a_new_session_and_ends_the_old_one(
-    repository: Repository, client: FlaskClient, person_a: str, token_of: TokenOf, present: Present
+    repository: Repository, client: FlaskClient, person_a: str, token_of: TokenOf, present: Present, enter: Enter
 ):
     token = token_of(person_a)
     client.set_cookie("citizen", "fixed-by-somebody")
     present(token)
-    first = client.get_cookie("citizen").value
+    cookies = ["fixed-by-somebody", client.get_cookie("citizen").value]
+    for step, answer in (("pin", {"pin": PIN}), ("you", {"me": "yes"})):
+        client.post(f"/q/{step}", data=hidden_fields(client.get(f"/q/{step}")) | answer)
+        cookies.append(client.get_cookie("citizen").value)
     present(token)
-    second = client.get_cookie("citizen").value
-    assert "fixed-by-somebody" != first != second
+    cookies.append(client.get_cookie("citizen").value)
+    assert len(set(cookies)) == 5
     assert repository.store.database["citizen_sessions"].count_documents({}) == 1
 
 
@@ -177,10 +152,15 @@ def test_the_newest_of_a_day_is_shown_and_no_allergy_gives_way_to_one(opened: Fl
 
 def test_a_form_sent_twice_is_stored_once(opened: FlaskClient):
     form = hidden_fields(opened.get("/c/declare")) | {"weight": "58,5", "allergy": "no"}
-    assert [opened.post("/c/declare", data=form).status_code for _ in range(3)] == [303, 303, 303]
+    for _ in range(3):
+        assert opened.post("/c/declare", data=form).headers["Location"] == "/c/review"
+        twice = hidden_fields(opened.get("/c/review"))
+        assert [opened.post("/c/review", data=twice).headers["Location"] for _ in range(2)] == ["/c/?saved=1"] * 2
     assert len(found(opened, "Observation?code=29463-7")) == 1
     assert len(found(opened, "AllergyIntolerance")) == 1
+    assert len(found(opened, "QuestionnaireResponse")) == len(found(opened, "Provenance")) == 1
     assert opened.post("/c/declare", data=form | {"weight": "59"}).status_code == 303
+    assert save(opened).status_code == 303
     assert len(found(opened, "Observation?code=29463-7")) == 2
 
 
@@ -202,9 +182,10 @@ def test_an_odd_value_is_stored_only_once_it_is_confirmed(opened: FlaskClient):
     assert page.status_code == 422
     assert "Cân nặng 190 kg có đúng không?" in page.text
     confirmed = re.search(r'name="confirmed" value="([^"]+)"', page.text)[1]
-    again = hidden_fields(page) | {"confirmed": confirmed}
-    assert opened.post("/c/declare", data=again | {"weight": "195"}).status_code == 422
-    assert opened.post("/c/declare", data=again | {"weight": "190"}).status_code == 303
+    opened.post("/c/declare", data=hidden_fields(opened.get("/c/declare")) | {"weight": "195"})
+    assert save(opened, confirmed=confirmed).status_code == 422
+    opened.post("/c/declare", data=hidden_fields(opened.get("/c/declare")) | {"weight": "190"})
+    assert save(opened, confirmed=confirmed).status_code == 303
     assert [each["valueQuantity"]["value"] for each in found(opened, "Observation?code=29463-7")] == [190]
 
 
@@ -227,6 +208,8 @@ def test_a_form_without_its_proof_of_origin_is_refused_in_plain_words(opened: Fl
     assert opened.post("/c/logout").status_code == 403
     assert opened.post("/q", data={"code": "A" * 22}).status_code == 403
     assert opened.post("/c/declare", data=form | {"weight": "58"}).status_code == 303
+    assert opened.post("/c/review").status_code == 403
+    assert save(opened).status_code == 303
     assert len(found(opened, "Observation")) == 1
 
 
@@ -264,7 +247,7 @@ def test_every_page_is_framed_by_strict_headers_and_the_hotline(opened: FlaskCli
     for answer in answers:
         assert answer.headers["Content-Security-Policy"] == (
             "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'"
+            "base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'; worker-src 'self'"
         )
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -275,19 +258,19 @@ def test_every_page_is_framed_by_strict_headers_and_the_hotline(opened: FlaskCli
 
 
 def test_a_page_is_small_enough_for_a_slow_network(opened: FlaskClient):
-    parts = [opened.get(address).data for address in ("/q", "/c/static/pages.css", "/c/static/entry.js")]
-    assert len(parts[1]) < 12_000
+    parts = [opened.get(address).data for address in ("/q", "/c/static/pages.css", "/c/static/pages.js")]
+    assert len(parts[1]) < 14_000
     assert sum(map(len, parts)) < 50_000
 
 
 def test_vietnamese_comes_first_and_english_is_kept_once_chosen(opened: FlaskClient):
-    assert '<html lang="vi">' in opened.get("/c/").text
-    assert '<html lang="en">' in opened.get("/c/?lang=en").text
+    assert '<html lang="vi"' in opened.get("/c/").text
+    assert '<html lang="en"' in opened.get("/c/?lang=en").text
     assert "My record" in opened.get("/c/").text
     declare(opened, weight="58,50")
     assert "58.50 kg" in opened.get("/c/").text
-    assert '<html lang="vi">' in opened.get("/c/?lang=vi").text
-    assert '<html lang="vi">' in opened.get("/c/?lang=fr").text
+    assert '<html lang="vi"' in opened.get("/c/?lang=vi").text
+    assert '<html lang="vi"' in opened.get("/c/?lang=fr").text
 
 
 def test_switching_the_language_keeps_what_was_typed_and_stores_nothing(opened: FlaskClient):
@@ -314,10 +297,10 @@ def test_under_https_cookies_are_bound_to_the_host(repository: Repository, perso
     )
     (cookie,) = sent.headers.getlist("Set-Cookie")
     assert re.fullmatch(r"__Host-citizen=[\w-]{43}; Secure; HttpOnly; Path=/; SameSite=Strict", cookie)
-    assert browser.get("/c/", base_url="https://so.example.vn").status_code == 200
+    assert browser.get("/q/pin", base_url="https://so.example.vn").status_code == 200
 
 
-def test_pages_without_a_pin_are_closed_to_other_machines_and_under_foreign_names(app: Flask):
+def test_in_open_access_the_pages_are_closed_to_other_machines_and_under_foreign_names(app: Flask):
     browser = app.test_client()
     for options in (
         {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
@@ -331,11 +314,12 @@ def test_pages_without_a_pin_are_closed_to_other_machines_and_under_foreign_name
     assert browser.get("/q", base_url="http://[::1]:8080").status_code == 200
 
 
-def test_pages_without_a_pin_are_closed_when_access_is_not_open(repository: Repository):
-    config = Config.from_environment({}, access="smart")
-    browser = create_app(repository, config=config).test_client()
-    for address in ("/q", "/c/", "/c/declare"):
-        assert browser.get(address).status_code == 403
+def test_with_smart_access_the_pages_are_open_to_everybody_over_https_and_to_nobody_without(repository: Repository):
+    browser = create_app(repository, config=Config.from_environment({}, access="smart")).test_client()
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    for address, status in (("/q", 200), ("/c/", 401), ("/c/declare", 401)):
+        assert browser.get(address, base_url="https://so.example.vn", environ_base=elsewhere).status_code == status
+        assert browser.get(address, base_url="http://so.example.vn", environ_base=elsewhere).status_code == 403
 
 
 def test_a_form_larger_than_ours_is_refused(opened: FlaskClient):

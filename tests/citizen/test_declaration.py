@@ -16,9 +16,8 @@ from fhir_server.citizen.declaration import (
     Declaration,
     read_date,
     read_form,
-    resources,
-    transaction,
 )
+from fhir_server.citizen.submission import resources, transaction
 from fhir_server.resource.exact import dump
 from fhir_server.resource.validation import validate_issues
 from fhir_server.translation import VIETNAM, catalogue
@@ -125,6 +124,7 @@ def test_weight_becomes_a_vital_sign_of_the_patient_labelled_as_self_declared():
     assert weight == {
         "resourceType": "Observation",
         "meta": {
+            "profile": ["http://hososuckhoe.example.vn/fhir/StructureDefinition/vn-self-declared-observation"],
             "security": [
                 {
                     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -148,7 +148,10 @@ def test_weight_becomes_a_vital_sign_of_the_patient_labelled_as_self_declared():
                 ]
             }
         ],
-        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
+        "code": {
+            "coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}],
+            "text": "Cân nặng",
+        },
         "effectiveDateTime": "2026-03-05",
         "valueQuantity": {
             "value": Decimal("58.50"),
@@ -231,8 +234,17 @@ def test_the_same_answer_of_the_same_form_is_the_same_entry_and_a_corrected_one_
 
 
 def test_the_transaction_creates_each_entry_unless_it_exists():
-    bundle = transaction(made(weight="58"))
-    (entry,) = bundle["entry"]
+    form = {"weight": "58"}
+    bundle = transaction(made(**form), form, "p1", recorded=RECORDED, submission="s1")
+    entry, response, provenance = bundle["entry"]
+    assert response["resource"]["item"] == [
+        {"linkId": "weight", "text": "Cân nặng (kg)", "answer": [{"valueDecimal": Decimal(58)}]}
+    ]
+    assert [target["reference"] for target in provenance["resource"]["target"]] == [
+        entry["fullUrl"],
+        response["fullUrl"],
+        "Patient/p1",
+    ]
     identifier = entry["resource"]["identifier"][0]
     assert bundle["type"] == "transaction"
     assert entry["request"] == {
@@ -240,3 +252,52 @@ def test_the_transaction_creates_each_entry_unless_it_exists():
         "url": "Observation",
         "ifNoneExist": f"identifier={identifier['system']}|{identifier['value']}",
     }
+
+
+def test_what_is_told_of_earlier_years_is_valid_fhir_that_says_who_told_it():
+    declared = made(
+        illness_2="yes",
+        illness_15="yes",
+        illness_other="Gút",
+        surgery="Mổ ruột thừa",
+        surgery_year="1999",
+        relative_1="MTH",
+        family_1="3",
+        disability_1="yes",
+        smoking="former",
+        alcohol="some",
+    )
+    assert [validate_issues(resource) for resource in declared] == [[]] * 7
+    told_of = [(each["resourceType"], (each.get("code") or each["relationship"]).get("text")) for each in declared]
+    assert told_of[:5] == [
+        ("Condition", "Tăng huyết áp"),
+        ("Condition", "Gút"),
+        ("Procedure", "Mổ ruột thừa"),
+        ("FamilyMemberHistory", "Mẹ"),
+        ("Condition", "Thính lực"),
+    ]
+    assert [each["valueCodeableConcept"]["text"] for each in declared[5:]] == [
+        "Đã bỏ thuốc",
+        "Thỉnh thoảng uống rượu bia",
+    ]
+    person = {"reference": "Patient/p1"}
+    for each in declared:
+        assert each.get("subject", each.get("patient")) == person
+        assert each["meta"]["security"][0]["code"] == "PATAST"
+        assert each["meta"]["tag"][0]["code"] == "self-declared"
+    assert {each["asserter"]["reference"] for each in declared if "asserter" in each} == {"Patient/p1"}
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "message"),
+    [
+        ({"illness_15": "yes"}, "illness_other", "declare.say_which"),
+        ({"surgery_year": "1999"}, "surgery", "declare.say_which"),
+        ({"surgery": "x", "surgery_year": "2030"}, "surgery_year", "declare.year"),
+        ({"relative_1": "MTH"}, "family_1", "declare.family_both"),
+        ({"family_2": "3"}, "relative_2", "declare.family_both"),
+        ({"smoking": "sometimes"}, "smoking", "declare.choose"),
+    ],
+)
+def test_what_is_half_told_is_asked_for(form: dict[str, str], field: str, message: str):
+    assert told(**form) == [(field, message)]

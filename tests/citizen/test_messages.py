@@ -14,20 +14,40 @@ from fhir_server.translation import LANGUAGES, catalogue, translate, write_date,
 ROOT = Path(fhir_server.__file__).parent
 # Families of keys whose last part comes from the data.
 BUILT = (
+    "desk.field.",
+    "desk.number.",
+    "desk.page.",
+    "desk.role.",
+    "desk.sex.",
+    "desk.state.",
+    "desk.status.",
+    "desk.told.",
+    "desk.type.",
+    "desk.fate.",
     "gender.",
     "visit.",
     "allergy.",
     "held.",
+    "app.kind.",
     "problem.",
     "declare.unreadable.",
     "declare.impossible.",
     "declare.odd.",
+    "pin.",
+    "record.",
+    "consent.",
+    "seen.",
+    "share.",
+    "history.",
 )
 
 
 def sources() -> str:
     files = [
-        path for room in ("citizen", "desk") for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".html")
+        path
+        for room in ("citizen", "desk", "access")
+        for path in (ROOT / room).rglob("*")
+        if path.suffix in (".py", ".html")
     ]
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
@@ -53,8 +73,11 @@ def test_no_message_is_left_over():
     assert [key for key in catalogue() if f'"{key}"' not in text and not key.startswith(BUILT) and not built(key)] == []
 
 
+HISTORY = ("illness_other", "surgery", "disability_other", "smoking", "alcohol", "activity")
+
+
 def built(key: str) -> bool:
-    names = ("weight", "height", "systolic", "diastolic", "weight_hint", "height_hint")
+    names = ("weight", "height", "systolic", "diastolic", "weight_hint", "height_hint", *HISTORY)
     return key in {f"declare.{name}" for name in names}
 
 

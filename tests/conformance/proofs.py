@@ -58,7 +58,9 @@ _NAMED: dict[str, str] = {
         rest/test_history_interaction.py::test_history_in_pages_returns_every_version_once""",
     "POST": """
         rest/test_batch.py::test_each_entry_is_carried_out_and_answered_in_its_place
+        rest/test_batch.py::test_operations_are_carried_out_in_their_place
         rest/test_transaction_interaction.py::test_a_transaction_resolves_its_references_and_answers_in_order
+        rest/test_transaction_interaction.py::test_operations_that_read_come_after_the_writes_and_see_them
         rest/test_transaction_interaction.py::test_a_failing_precondition_fails_the_whole_transaction_and_is_named""",
     "GET metadata": """
         rest/test_capabilities.py::test_it_is_a_valid_statement_of_this_server
@@ -92,6 +94,23 @@ _NAMED: dict[str, str] = {
             "_pretty": "pretty_indents",
         }.items()
     },
+    # Histories
+    "history _since": """
+        rest/test_history_interaction.py::test_history_since_leaves_older_versions_out
+        rest/test_history_interaction.py::test_at_and_since_are_both_kept_to""",
+    "history _at": """
+        rest/test_history_interaction.py::test_at_a_moment_lists_what_was_current_then
+        rest/test_history_interaction.py::test_at_lists_what_is_still_current""",
+    "history _count": """
+        rest/test_history_interaction.py::test_history_in_pages_returns_every_version_once
+        rest/test_history_interaction.py::test_the_total_counts_versions_and_count_0_is_nothing_but_it""",
+    "history _sort": "rest/test_history_interaction.py::test_sort_turns_the_order_round_over_all_pages",
+    "result _contained": """
+        rest/test_contained_search.py::test_both_finds_free_standing_ones_too_page_by_page
+        repository/test_contained_search.py::test_a_contained_match_is_found_in_containers_of_any_type_and_only_when_asked_for""",
+    "result _containedType": """
+        rest/test_contained_search.py::test_the_container_is_the_entry_unless_the_contained_resource_is_asked_for
+        repository/test_contained_search.py::test_a_container_of_several_matches_is_given_and_counted_once""",
     # Preferences
     "Prefer: return=minimal": """
         rest/test_create.py::test_return_minimal_sends_headers_and_no_body
@@ -106,6 +125,9 @@ _NAMED: dict[str, str] = {
         )
         for each in ("strict", "lenient")
     },
+    "Prefer: respond-async": """
+        rest/operations/test_export.py::test_without_respond_async_it_says_which_header_is_missing
+        rest/operations/test_export.py::test_until_it_is_done_the_status_says_so""",
     # Operations
     "$versions": "rest/operations/test_dispatch.py::test_versions_names_r4_as_the_one_version_and_the_default",
     "$everything Patient": """
@@ -116,6 +138,13 @@ _NAMED: dict[str, str] = {
     "$match Patient": """
         rest/operations/test_match.py::test_a_citizen_id_makes_one_person_certain_and_namesakes_possible
         rest/operations/test_match.py::test_a_match_explains_itself_fact_by_fact""",
+    "$merge Patient": """
+        rest/operations/test_merge.py::test_the_records_of_the_merged_one_are_found_by_the_other
+        rest/operations/test_merge.py::test_a_preview_shows_the_result_and_writes_nothing
+        repository/test_merging.py::test_any_merges_and_un_merges_agree_with_a_model""",
+    "$unmerge Patient": """
+        rest/operations/test_merge.py::test_an_un_merged_patient_stands_for_itself_again
+        repository/test_merging.py::test_un_merging_brings_back_what_was_and_keeps_what_was_written_since""",
     "$lastn Observation": """
         rest/operations/test_lastn.py::test_the_newest_of_each_kind_and_the_kind_observed_last_first
         rest/operations/test_lastn.py::test_max_gives_several_of_each_kind_newest_first_and_undated_last""",
@@ -125,12 +154,25 @@ _NAMED: dict[str, str] = {
     "$document Composition": """
         rest/operations/test_document.py::test_the_document_holds_the_composition_first_and_every_part_once
         rest/operations/test_document.py::test_a_missing_part_is_named""",
+    "$qd831 Patient": "intake/test_health_records.py::test_what_was_received_is_exported_again_over_http",
     "$summary Patient": """
         rest/operations/test_summary.py::test_the_sections_stand_in_their_order_with_what_is_current
         rest/operations/test_summary.py::test_the_summary_is_valid_r4_and_can_be_kept""",
+    "$export": """
+        rest/operations/test_export.py::test_the_whole_system_is_exported_byte_by_byte_as_it_is_read
+        rest/operations/test_export.py::test_types_filters_and_elements_come_by_post_as_by_get
+        rest/operations/test_export.py::test_since_leaves_out_what_has_not_changed_after_it
+        repository/test_exporting.py::test_an_export_is_what_was_held_when_it_began_while_everything_changes
+        repository/test_exporting.py::test_a_worker_that_dies_is_followed_by_another_and_no_line_is_lost_or_doubled""",
+    "$export Patient": """
+        rest/operations/test_export.py::test_all_patients_are_exported_with_what_is_in_their_compartments
+        rest/operations/test_export.py::test_patients_can_be_named_in_the_body""",
+    "$export Group": """
+        rest/operations/test_export.py::test_a_group_is_exported_with_the_compartments_of_its_active_members""",
     "$stats Observation": "rest/operations/test_stats.py::test_the_statistics_r4_names_are_exact",
     "$meta": """
         rest/operations/test_meta.py::test_the_meta_of_a_resource_is_what_a_read_shows
+        rest/operations/test_meta.py::test_the_meta_of_a_version_is_what_that_version_had
         rest/operations/test_meta.py::test_the_meta_of_a_type_holds_each_label_in_use_once
         rest/operations/test_meta.py::test_the_meta_of_the_system_holds_the_labels_of_all_types""",
     "$meta-add": "rest/operations/test_meta.py::test_labels_are_added_as_a_new_version_that_keeps_everything_else",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fhir_server import history
 from fhir_server.r4 import RESOURCE_TYPES
 from fhir_server.rest import prefer
 from fhir_server.rest.call import Interaction
@@ -93,9 +94,19 @@ def result_parameters() -> list[Row]:
     return [Row(f"result {each}", (f"`{each}`",)) for each in names]
 
 
+def history_parameters() -> list[Row]:
+    """What narrows and orders a history."""
+    return [Row(f"history {each}", (f"`{each}`",)) for each in history.PARAMETERS]
+
+
 def preferences() -> list[Row]:
     """What a client may ask for in the Prefer header."""
-    wanted = [*(f"return={each}" for each in prefer._RETURNS.values()), "handling=strict", "handling=lenient"]
+    wanted = [
+        *(f"return={each}" for each in prefer._RETURNS.values()),
+        "handling=strict",
+        "handling=lenient",
+        "respond-async",
+    ]
     return [Row(f"Prefer: {each}", (f"`Prefer: {each}`",)) for each in wanted]
 
 
@@ -123,6 +134,7 @@ SECTIONS = (
     Section("Prefixes", "https://hl7.org/fhir/R4/search.html#prefix", ("prefix",), prefixes),
     Section("Filters of every type", "https://hl7.org/fhir/R4/search.html#all", ("parameter",), special_parameters),
     Section("Result parameters", "https://hl7.org/fhir/R4/search.html#return", ("parameter",), result_parameters),
+    Section("Parameters of a history", "https://hl7.org/fhir/R4/http.html#history", ("parameter",), history_parameters),
     Section("Preferences", "https://hl7.org/fhir/R4/http.html#ops", ("header",), preferences),
     Section(
         "Operations",

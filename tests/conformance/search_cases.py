@@ -97,6 +97,15 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "reference:missing": (("Observation?performer:missing=false", {"duc-weight"}),),
     "reference:identifier": ((f"Observation?subject:identifier={CARD}|GD4790000000009", {"note"}),),
+    "reference:below": (
+        ("Patient?organization:below=ministry", {"dao"}),
+        ("Patient?organization:below=Organization/clinic", {"dao"}),
+        ("Organization?partof:below=ministry", {"clinic"}),
+    ),
+    "reference:above": (
+        ("Organization?partof:above=clinic", {"clinic"}),
+        ("Patient?organization:above=ministry", set()),
+    ),
     "reference:[type]": (
         ("Observation?subject:Patient=dao", {"dao-weight", "dao-pressure"}),
         ("Observation?subject:Group=dao", set()),

@@ -37,6 +37,10 @@ def entry_token(page: str) -> str:
     return re.search(r'name="entry_token" value="([^"]+)"', page)[1]
 
 
+def form_token(page: str) -> str:
+    return re.search(r'name="form_token" value="([^"]+)"', page)[1]
+
+
 def test_an_empty_server_says_how_to_load_the_sample_data(client: FlaskClient):
     page = client.get("/")
     assert page.status_code == 200
@@ -73,8 +77,13 @@ def test_the_sample_card_opens_the_record_of_the_person_with_the_newest_visit(
     assert card.status_code == 200
     assert 'src="data:image/png;base64,' in card.text
     code = re.search(r'href="http://127\.0\.0\.1:8080/q#([\w-]{22})"', card.text)[1]
-    assert client.post("/q", data={"entry_token": token, "code": code}).status_code == 303
-    assert "Nguyễn Văn An" in client.get("/c/").text
+    pin = re.search(r'class="printed">(\d{6})<', card.text)[1]
+    assert client.post("/q", data={"entry_token": token, "code": code}).location == "/q/pin"
+    for address, typed in (("/q/pin", {"pin": pin}), ("/q/change", {"pin": "739105", "again": "739105"})):
+        assert (
+            client.post(address, data={"form_token": form_token(client.get(address).text), **typed}).status_code == 303
+        )
+    assert "N••••• Văn A•" in client.get("/q/you").text
 
 
 def test_a_sample_card_is_issued_only_to_our_own_page_on_this_machine(client: FlaskClient, repository: Repository):

@@ -118,7 +118,7 @@ def test_rejected_rows_are_listed_with_row_field_value_and_reason(repository: Re
         tmp_path, [AN, ["", "=cmd|' /C calc'!A0", "=1+1", "", "", "", ""], ["GD4797900000501", "Đỗ Thị Mận", "1960"]]
     )
     rejected = tmp_path / "rejected.csv"
-    assert counts(imported(repository, path, rejected_path=rejected)) == (3, 1, 0, 0, 2)
+    assert counts(imported(repository, path, rejected_path=rejected)) == (3, 2, 0, 0, 1)
     with rejected.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file))
     assert lines == [
@@ -137,13 +137,6 @@ def test_rejected_rows_are_listed_with_row_field_value_and_reason(repository: Re
             "Không có số thẻ BHYT, mã số BHXH hay CCCD nào để tìm lại người này",
             "no BHYT card, BHXH number or CCCD by which this person could be found again",
         ],
-        [
-            "4",
-            "identifier",
-            "7900000501",
-            "Số này đã thuộc về người có họ tên và ngày sinh khác; cần cán bộ xem xét",
-            "this number belongs to somebody with another name and birth date; somebody has to decide",
-        ],
     ]
     assert rejected.stat().st_mode & 0o777 == 0o600
 
@@ -161,6 +154,42 @@ def test_a_number_that_two_people_have_is_for_a_person_to_decide(repository: Rep
     repository.create(CTX, "Patient", other)
     changed = [*BINH[:5], "Phường Z", ""]
     assert counts(imported(repository, written(tmp_path, [AN, changed]))) == (2, 1, 0, 0, 1)
+
+
+def test_a_row_with_somebody_elses_number_becomes_a_new_person_in_the_queue(
+    repository: Repository, tmp_path: Path
+) -> None:
+    other = [AN[0], "Đỗ Thị Mận", "1960", "Nữ", *AN[4:]]
+    for rows in ([AN], [AN, other], [AN, other]):
+        imported(repository, written(tmp_path, rows))
+    by_name = {each["name"][0]["text"]: each["id"] for each in found(repository, "Patient")}
+    assert sorted(by_name) == ["Lê Văn An", "Đỗ Thị Mận"]
+    (task,) = found(repository, "Task", code="possible-duplicate", status="requested")
+    assert task["focus"]["reference"] == f"Patient/{by_name['Đỗ Thị Mận']}"
+    assert task["for"]["reference"] == f"Patient/{by_name['Lê Văn An']}"
+    assert [each["valueString"] for each in task["input"]] == [
+        "cùng mã số BHXH; khác họ tên; khác ngày sinh; khác giới tính",
+        "same BHXH number; another name; another birth date; another sex",
+    ]
+    assert repository.search(AccessContext.for_patient(by_name["Lê Văn An"], "card:1"), "Task", []).entries == []
+
+
+def test_both_in_one_file_are_two_people_and_one_question(repository: Repository, tmp_path: Path) -> None:
+    path = written(tmp_path, [AN, [AN[0], "Đỗ Thị Mận", "1960", "Nữ", *AN[4:]]])
+    assert counts(imported(repository, path)) == (2, 2, 0, 0, 0)
+    assert len(found(repository, "Task", code="possible-duplicate")) == 1
+    assert counts(imported(repository, path)) == (2, 0, 0, 2, 0)
+
+
+def test_rows_of_a_merged_person_reach_who_stands_for_it(repository: Repository, tmp_path: Path) -> None:
+    old = ["GD4797900000777", *AN[1:]]
+    imported(repository, written(tmp_path, [AN]))
+    imported(repository, written(tmp_path, [old]))
+    ids = {each["identifier"][0]["value"]: each["id"] for each in found(repository, "Patient")}
+    repository.merging.merge(CTX, ids[old[0]], ids[AN[0]])
+    assert counts(imported(repository, written(tmp_path, [old])))[1] == 0
+    (entry,) = repository.search(CTX, "Coverage", [("identifier", old[0]), ("patient", ids[AN[0]])]).entries[:1]
+    assert entry[1].type == "Coverage"
 
 
 def test_where_one_person_cannot_be_written_the_others_of_the_batch_are(repository: Repository, tmp_path: Path) -> None:
@@ -221,8 +250,10 @@ def test_a_quoted_cell_may_hold_a_line_break(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "empty"),
-        ("Họ tên".encode("utf-16"), "not UTF-8|not CSV"),
-        (b"PK\x03\x04\0", "not CSV"),
+        ("Họ tên".encode("utf-16"), "header"),
+        (b"PK\x03\x04\0", "cannot be read"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old kind"),
+        (b"\0\0\1\2" * 100, "not text"),
         (b"a,b\n1,2\n", "header"),
     ],
 )

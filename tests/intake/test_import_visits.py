@@ -70,7 +70,7 @@ def test_a_visit_finds_its_person_in_the_roster(repository: Repository) -> None:
     assert versions(repository) == {
         "Patient": 5,
         "Encounter": 1,
-        "Condition": 2,
+        "Condition": 3,
         "Observation": 6,
         "ClinicalImpression": 1,
     }
@@ -188,14 +188,59 @@ def test_a_person_without_any_number_stays_one_person(repository: Repository, tm
     assert len(found(repository, "Patient")) == 1
 
 
-def test_a_number_with_another_birth_date_is_rejected(repository: Repository, tmp_path: Path) -> None:
+def test_a_number_with_another_birth_date_is_a_new_person_and_a_question(
+    repository: Repository, tmp_path: Path
+) -> None:
     import_roster(repository, CTX, DATA / "bhyt_roster_dirty.csv")
+    (mother,) = found(repository, "Patient", identifier="079185000123")
     newborn = edited(tmp_path, lambda text: text.replace("198509020000", "202611190430"))
     summary = imported(repository, newborn)
-    assert counts(summary) == (1, 0, 0, 0, 1)
-    ((file, ma_lk, field, reason),) = summary.rejected
-    assert (file, ma_lk, field) == ("edited.xml", MA_LK, "identifier")
-    assert reason.startswith("Số này đã thuộc về người có họ tên và ngày sinh khác")
+    assert counts(summary) == (1, 1, 0, 0, 0)
+    assert any("cần cán bộ xem xét" in remark for remark in summary.remarks)
+    (child,) = found(repository, "Patient", birthdate="2026-11-19")
+    (task,) = found(repository, "Task", code="possible-duplicate", status="requested")
+    assert task["focus"] == {"reference": f"Patient/{child['id']}"}
+    assert task["for"] == {"reference": f"Patient/{mother['id']}"}
+    (encounter,) = found(repository, "Encounter")
+    assert encounter["subject"] == {"reference": f"Patient/{child['id']}"}
+    assert counts(imported(repository, newborn)) == (1, 0, 0, 1, 0)
+    assert len(found(repository, "Task")) == 1
+
+
+def without_numbers(text: str) -> str:
+    return re.sub(r"<(SO_CCCD|MA_THE_BHYT|MA_BN)>.*?</\1>", "", text, flags=re.DOTALL)
+
+
+def test_a_visit_without_numbers_asks_whether_it_is_who_has_the_same_name_and_birth_date(
+    repository: Repository, tmp_path: Path
+) -> None:
+    import_roster(repository, CTX, DATA / "bhyt_roster_dirty.csv")
+    (known,) = found(repository, "Patient", identifier="079185000123")
+    assert counts(imported(repository, edited(tmp_path, without_numbers))) == (1, 1, 0, 0, 0)
+    (task,) = found(repository, "Task", code="possible-duplicate")
+    assert task["for"] == {"reference": f"Patient/{known['id']}"}
+    assert task["input"][1]["valueString"] == "same name; same birth date; same sex"
+
+
+def test_a_newborn_under_its_mothers_name_is_no_question_without_a_number(
+    repository: Repository, tmp_path: Path
+) -> None:
+    import_roster(repository, CTX, DATA / "bhyt_roster_dirty.csv")
+    newborn = edited(tmp_path, lambda text: without_numbers(text).replace("198509020000", "202611190430"))
+    assert counts(imported(repository, newborn)) == (1, 1, 0, 0, 0)
+    assert found(repository, "Task") == []
+
+
+def test_a_visit_stays_with_who_was_merged_when_it_is_sent_again(repository: Repository, tmp_path: Path) -> None:
+    visit = edited(tmp_path, without_numbers)
+    imported(repository, visit)
+    (before,) = found(repository, "Encounter")
+    import_roster(repository, CTX, DATA / "bhyt_roster_dirty.csv")
+    (known,) = found(repository, "Patient", identifier="079185000123")
+    repository.merging.merge(CTX, before["subject"]["reference"].removeprefix("Patient/"), known["id"])
+    assert counts(imported(repository, SAMPLE)) == (1, 0, 1, 0, 0)
+    (after,) = found(repository, "Encounter", patient=f"Patient/{known['id']}")
+    assert after["subject"] == before["subject"]
 
 
 @pytest.mark.parametrize("content", [b"", b"<HOSO/>", b'<!DOCTYPE a SYSTEM "http://127.0.0.1/x"><GIAMDINHHS/>'])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 
+from mappings import systems
 from mappings.addresses import address
 from mappings.names import fold, human_name
 from mappings.numbers import BhytNumber, bare, cccd_sex_and_year, facility_code, identity_kind, parse_bhyt_number
@@ -76,6 +78,10 @@ def test_names_fold_whatever_their_composition() -> None:
     assert fold("Hoà") == fold("hòa") == "hoa"
 
 
+def place_code(system: str, code: str) -> dict[str, Any]:
+    return {"url": systems.PLACE_CODE, "valueCoding": {"system": system, "version": "2025", "code": code}}
+
+
 def test_an_address_is_split_where_its_parts_are_plain() -> None:
     assert address("12 Lê Lợi, Phường Sài Gòn, Thành phố Hồ Chí Minh") == {
         "use": "home",
@@ -84,6 +90,8 @@ def test_an_address_is_split_where_its_parts_are_plain() -> None:
         "city": "Phường Sài Gòn",
         "state": "Thành phố Hồ Chí Minh",
         "country": "VN",
+        "_city": {"extension": [place_code(systems.WARD, "26740")]},
+        "_state": {"extension": [place_code(systems.PROVINCE, "79")]},
     }
     assert address("Huyện cũ không còn") == {
         "use": "home",

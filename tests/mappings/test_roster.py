@@ -12,7 +12,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from fhir_server.resource.validation import validate_issues
-from mappings import systems
+from mappings import profile_names, systems
 from mappings.person import SEX_CODINGS
 from mappings.problems import UnreadableInput
 from mappings.roster import Layout, Refused, RosterRow, RosterSource, map_row
@@ -46,6 +46,10 @@ def identifiers(row: RosterRow) -> list[tuple[str, str, dict[str, str]]]:
     return [(entry["system"], entry["value"], entry.get("period", {})) for entry in row.patient["identifier"]]
 
 
+def place_code(system: str, code: str) -> dict[str, Any]:
+    return {"url": systems.PLACE_CODE, "valueCoding": {"system": system, "version": "2025", "code": code}}
+
+
 YEAR_2026 = {"start": "2026-01-01", "end": "2026-12-31"}
 
 
@@ -60,6 +64,7 @@ def test_row_1_is_complete() -> None:
     assert [entry["type"]["coding"][0]["code"] for entry in row.patient["identifier"]] == ["SB", "SS", "NI"]
     assert {key: value for key, value in row.patient.items() if key != "identifier"} == {
         "resourceType": "Patient",
+        "meta": {"profile": [profile_names.PATIENT]},
         "active": True,
         "name": [{"use": "official", "text": "Nguyễn Thị Ánh Đào", "family": "Nguyễn", "given": ["Thị", "Ánh", "Đào"]}],
         "telecom": [{"system": "phone", "value": "0900000000"}],
@@ -71,7 +76,9 @@ def test_row_1_is_complete() -> None:
                 "text": "12 Lê Lợi, Phường Sài Gòn, Thành phố Hồ Chí Minh",
                 "line": ["12 Lê Lợi"],
                 "city": "Phường Sài Gòn",
+                "_city": {"extension": [place_code(systems.WARD, "26740")]},
                 "state": "Thành phố Hồ Chí Minh",
+                "_state": {"extension": [place_code(systems.PROVINCE, "79")]},
                 "country": "VN",
             }
         ],
@@ -79,6 +86,7 @@ def test_row_1_is_complete() -> None:
     assert row.coverages == [
         {
             "resourceType": "Coverage",
+            "meta": {"profile": [profile_names.COVERAGE]},
             "extension": [{"url": systems.FIVE_YEAR_DATE, "valueDate": "2024-01-01"}],
             "identifier": [{"system": systems.BHYT_CARD, "value": "GD4797900000123"}],
             "status": "active",
@@ -107,7 +115,11 @@ def test_row_1_is_complete() -> None:
 
 def test_row_2_has_a_birth_year_an_open_period_and_an_area() -> None:
     row = dirty_rows()[1]
-    assert row.warnings == ()
+    # Hải Phòng has a Cẩm Giang and a Cẩm Giàng: which is meant is not ours to say.
+    (warning,) = row.warnings
+    assert (warning.field, warning.value) == ("Địa chỉ", "Xã Cẩm Giàng")
+    assert "Xã Cẩm Giang, Thành phố Hải Phòng (10888); Xã Cẩm Giàng, Thành phố Hải Phòng (10903)" in warning.reason_vi
+    assert "_city" not in row.patient["address"][0]
     assert identifiers(row) == [
         (systems.BHYT_CARD, "HT3797900000124", {"start": "2026-01-01"}),
         (systems.BHXH_NUMBER, "7900000124", {}),

@@ -18,6 +18,7 @@ from mappings import systems
 from mappings.giamdinhhs import MAX_BYTES, Envelope, Visit
 from mappings.laboratory import parse_number, quantity
 from mappings.problems import UnreadableInput
+from mappings.resend import identifier_of
 from mappings.visits import mapped, patient_from_visit, patient_keys, read_envelope, refusals, visit_bundle
 
 SAMPLE = (Path(__file__).parent / "data" / "giamdinhhs_visit.xml").read_bytes()
@@ -56,7 +57,7 @@ def only(document: Envelope) -> Visit:
 def resources(visit: Visit, resource_type: str) -> dict[str, dict[str, Any]]:
     """The resources of a type in the visit's bundle, by the value of their first identifier."""
     made = (entry["resource"] for entry in visit_bundle(visit, "Patient/p")["entry"])
-    return {made["identifier"][0]["value"]: made for made in made if made["resourceType"] == resource_type}
+    return {identifier_of(made)["value"]: made for made in made if made["resourceType"] == resource_type}
 
 
 def sample() -> Visit:
@@ -85,13 +86,17 @@ def test_the_encounter_of_the_sample() -> None:
     assert encounter["period"] == {"start": "2026-11-20T08:10:00+07:00", "end": "2026-11-24T23:59:00+07:00"}
     assert encounter["reasonCode"] == [{"text": "Ho, sốt 2 ngày"}]
     assert encounter["subject"] == {"reference": "Patient/p"}
+    (facility,) = [
+        e["fullUrl"] for e in visit_bundle(sample(), "Patient/p")["entry"] if "Organization" in e["request"]["url"]
+    ]
     assert encounter["serviceProvider"] == {
+        "reference": facility,
         "identifier": {"system": systems.FACILITY, "value": "79001"},
         "display": "Cơ sở KCB 79001",
     }
     assert [code["code"] for code in encounter["hospitalization"]["dischargeDisposition"]["coding"]] == ["home", "1"]
     assert encounter["extension"][0]["valueCodeableConcept"]["coding"][0]["display"] == "Đỡ"
-    assert [entry["use"]["coding"][0]["code"] for entry in encounter["diagnosis"]] == ["DD", "CM"]
+    assert [entry["use"]["coding"][0]["code"] for entry in encounter["diagnosis"]] == ["DD", "CM", "AD"]
 
 
 def test_the_diagnoses_of_the_sample() -> None:
@@ -102,6 +107,7 @@ def test_the_diagnoses_of_the_sample() -> None:
             "text": "Viêm họng cấp",
         },
         f"{MA_LK}/XML1/MA_BENH/I10": {"coding": [{"system": systems.ICD_10, "code": "I10"}], "text": "Tăng huyết áp"},
+        f"{MA_LK}/XML1/CHAN_DOAN_VAO": {"text": "Viêm họng cấp"},
     }
     assert {condition["clinicalStatus"]["coding"][0]["code"] for condition in conditions.values()} == {"active"}
 
@@ -165,7 +171,7 @@ def test_the_person_of_the_sample() -> None:
 def test_what_the_sample_makes_is_valid_r4() -> None:
     visit = sample()
     made = [entry["resource"] for entry in visit_bundle(visit, "Patient/p")["entry"]] + [patient_from_visit(visit)[0]]
-    assert len(made) == 11
+    assert len(made) == 21
     for resource in made:
         text = exact.dump(resource)
         assert validate_issues(exact.parse(text)) == []
@@ -176,7 +182,12 @@ def test_the_bundle_is_the_same_every_time_and_updates_by_identifier() -> None:
     bundle = visit_bundle(sample(), "Patient/p")
     assert bundle == visit_bundle(sample(), "Patient/p")
     assert bundle["type"] == "transaction"
-    assert {entry["request"]["method"] for entry in bundle["entry"]} == {"PUT"}
+    methods = {entry["resource"]["resourceType"]: entry["request"]["method"] for entry in bundle["entry"]}
+    # What other visits share is created where there is none; the visit's own is replaced.
+    shared = {kind for kind, method in methods.items() if method == "POST"}
+    assert shared == {"Coverage", "Practitioner", "Organization", "Location"}
+    assert all("ifNoneExist" in entry["request"] for entry in bundle["entry"] if entry["request"]["method"] == "POST")
+    assert {method for kind, method in methods.items() if kind not in shared} == {"PUT"}
     assert bundle["entry"][0]["request"]["url"] == (
         f"Encounter?identifier=http://hososuckhoe.example.vn/fhir/sid/visit/79001|{MA_LK}"
     )
@@ -349,3 +360,30 @@ def test_a_visit_without_a_time_of_arrival_cannot_be_stored() -> None:
 def test_a_document_that_is_not_an_envelope_is_refused(document: bytes, reason: str) -> None:
     with pytest.raises(UnreadableInput, match=reason):
         read_envelope(document)
+
+
+def xml3(*rows: dict[str, str]) -> tuple[str, str]:
+    texts = (
+        "<CHI_TIET_DVKT>" + "".join(f"<{key}>{value}</{key}>" for key, value in row.items()) + "</CHI_TIET_DVKT>"
+        for row in rows
+    )
+    return "XML3", f"<X><DSACH_CHI_TIET_DVKT>{''.join(texts)}</DSACH_CHI_TIET_DVKT></X>"
+
+
+def test_a_report_and_a_procedure_say_what_they_were_ordered_by() -> None:
+    services = xml3(
+        {"STT": "1", "MA_DICH_VU": "D1", "TEN_DICH_VU": "Chụp X-quang", "MA_NHOM": "2"},
+        {"STT": "2", "MA_DICH_VU": "D2", "TEN_DICH_VU": "Khâu vết thương", "MA_NHOM": "18"},
+        {"STT": "3", "MA_DICH_VU": "D1", "MA_VAT_TU": "V1", "TEN_VAT_TU": "Phim", "MA_NHOM": "10", "SO_LUONG": "2"},
+    )
+    document = envelope(xml1(), services, xml4({"STT": "1", "MA_DICH_VU": "D1", "KET_LUAN": "Bình thường"}))
+    visit = only(read_envelope(document))
+    entries = visit_bundle(visit, "Patient/p")["entry"]
+    orders = [entry["fullUrl"] for entry in entries if entry["resource"]["resourceType"] == "ServiceRequest"]
+    (report,) = resources(visit, "DiagnosticReport").values()
+    (procedure,) = resources(visit, "Procedure").values()
+    assert [it["basedOn"] for it in (report, procedure)] == [[{"reference": url}] for url in orders]
+    assert (report["conclusion"], report["category"][0]["coding"][0]["code"]) == ("Bình thường", "imaging")
+    (film,) = resources(visit, "DeviceRequest").values()
+    assert film["codeCodeableConcept"] == {"coding": [{"system": systems.SUPPLY_ITEM, "code": "V1"}], "text": "Phim"}
+    assert film["parameter"][0]["valueQuantity"] == {"value": 2}

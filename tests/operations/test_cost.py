@@ -93,7 +93,7 @@ def examined(store):
 
 def test_a_match_reads_candidates_and_not_all_people(patients, repository, examined) -> None:
     searches, read, _ = examined(lambda: match(repository, OPEN, person(7), count=10))
-    assert searches == 4  # by number, by name with the year, the month and the day of birth
+    assert searches == 5  # by number, by likeness, by name with the year, the month and the day of birth
     assert read <= 20
 
 

@@ -41,7 +41,7 @@ def soon(monkeypatch):
 
 def wait(repository):
     for _ in range(200):
-        state = repository.reindex_state()
+        state = repository.reindex_state(OPEN)
         if state["state"] != "running":
             return state
         time.sleep(0.05)
@@ -53,9 +53,9 @@ def test_a_posted_parameter_is_searchable_after_reindex_for_old_and_new_records(
     repository.create(OPEN, "SearchParameter", parameter())
     with pytest.raises(BadRequest, match="no search parameter 'marital'"):
         repository.search(OPEN, "Patient", [("marital", "M")])
-    assert repository.reindex()["state"] == "running"
+    assert repository.reindex(OPEN)["state"] == "running"
     with pytest.raises(Conflict):
-        repository.reindex()
+        repository.reindex(OPEN)
     assert ids(repository.search(OPEN, "Patient", [("_id", old.id)])) == [old.id]  # served all the while
     during = repository.create(OPEN, "Patient", married("M")).stored
     state = wait(repository)
@@ -68,7 +68,7 @@ def test_a_posted_parameter_is_searchable_after_reindex_for_old_and_new_records(
 def test_dates_and_strings_can_be_added_and_sorted_by(repository):
     made = repository.create(OPEN, "Patient", married("M")).stored
     repository.create(OPEN, "SearchParameter", parameter("photographed", "date", expression="Patient.photo.creation"))
-    repository.reindex()
+    repository.reindex(OPEN)
     assert wait(repository)["state"] == "done"
     assert ids(repository.search(OPEN, "Patient", [("photographed", "2026"), ("_sort", "photographed")])) == [made.id]
     assert ids(repository.search(OPEN, "Patient", [("photographed", "lt2026")])) == []
@@ -85,7 +85,7 @@ def test_dates_and_strings_can_be_added_and_sorted_by(repository):
 )
 def test_what_cannot_be_indexed_is_said_and_left_out(repository, definition, problem):
     repository.create(OPEN, "SearchParameter", definition)
-    repository.reindex()
+    repository.reindex(OPEN)
     state = wait(repository)
     assert state["definitions"] == []
     assert problem in state["problems"][0]
@@ -98,7 +98,7 @@ def test_another_database_knows_nothing_of_it(repository, mongod_uri):
     from fhir_server.store.records import Store
 
     repository.create(OPEN, "SearchParameter", parameter())
-    repository.reindex()
+    repository.reindex(OPEN)
     assert wait(repository)["state"] == "done"
     repository.search(OPEN, "Patient", [("marital", "M")])
     store = Store.open(mongod_uri, database=repository.store.database_name + "_b")

@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server import joining, searching
 from fhir_server.access.context import AccessContext
-from fhir_server.errors import BadRequest, NotFound
+from fhir_server.errors import BadRequest, Forbidden, NotFound
 from tests.repository.people import LOINC, OPEN, UCUM, bundle, every_match, ids
 
 MRN = "http://hospital.example.vn/mrn"
@@ -196,10 +196,11 @@ def test_a_patient_bound_caller_learns_nothing_of_others_through_joins(held):
         ("Patient", "link:Patient.name=tran"),
         ("Observation", "patient.organization.name=tram"),
         ("Observation", "patient.name=tran"),
-        ("Patient", "_list=list"),
     ):
         found = every_match(held, type, pairs_of(query), ctx)
         assert set(found) <= {"a", "bp1", "w1"}, query
+    with pytest.raises(Forbidden, match="_list"):
+        held.search(ctx, "Patient", [("_list", "list")])
     assert every_match(held, "Observation", pairs_of("patient.name=tran"), ctx) == []
     assert (
         every_match(held, "Observation", pairs_of("patient.organization.name=tram"), ctx) == []

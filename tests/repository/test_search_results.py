@@ -6,12 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_server.errors import BadRequest
+from fhir_server.errors import BadRequest, Unprocessable
 from fhir_server.records import now
 from fhir_server.search.filters import Reading
 from fhir_server.search.matching import holds
 from fhir_server.search.plan import plan
 from fhir_server.search.query import parse_query
+from fhir_server.store import pages
 from tests.repository.people import CARD, CITIZEN_ID, LOINC, OPEN, UCUM, every_match, ids
 from tests.search import reference
 
@@ -146,6 +147,22 @@ def test_newest_observations_come_newest_first_and_those_without_a_date_last(pop
     undated = [not any(key.startswith("effective") for key in held["Observation"][each]) for each in found]
     assert sum(undated) == 6
     assert undated == sorted(undated)
+
+
+def test_an_order_without_index_is_refused_for_too_many_matches_and_names_what_to_do(population, monkeypatch):
+    repository, held = population
+    males = sum(each["gender"] == "male" for each in held["Patient"].values())
+    monkeypatch.setattr(pages, "SORTED", males)
+    by_gender = ("_sort", "-gender,_id")
+    found = every_match(repository, "Patient", [("gender", "male"), by_gender, ("_count", "7")])
+    assert found == sorted(found)
+    assert len(found) == males
+    with pytest.raises(
+        Unprocessable, match=f"more than {males}: narrow the search, or sort by _lastUpdated"
+    ) as refused:
+        repository.search(OPEN, "Patient", [by_gender])
+    assert refused.value.issues[0].code == "too-costly"
+    assert repository.search(OPEN, "Patient", [by_gender, ("_summary", "count")]).total == len(held["Patient"])
 
 
 def test_people_are_sorted_by_the_last_word_of_their_name(population):

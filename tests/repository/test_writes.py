@@ -391,7 +391,7 @@ class TestBoundToOnePatient:
             lambda: repository.create(ctx, "Observation", self.weight("b")),
             lambda: repository.create(ctx, "Observation", self.weight("a", performer=[{"reference": "Patient/b"}])),
             lambda: repository.create(
-                ctx, "Condition", {"resourceType": "Condition", "subject": {"reference": "Patient/a"}}
+                ctx, "Basic", {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": "Patient/a"}}
             ),
             lambda: repository.update(ctx, "Observation", made["a"].id, self.weight("a")),
             lambda: repository.delete(ctx, "Observation", made["a"].id),

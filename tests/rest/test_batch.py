@@ -221,3 +221,32 @@ def test_a_condition_that_is_no_string_is_refused(send, name, value):
     (answered,) = json.loads(response.data)["entry"]
     assert answered["response"]["status"] == "400 Bad Request"
     assert answered["response"]["outcome"]["issue"][0]["expression"] == [f"Bundle.entry.request.{name}"]
+
+
+def test_operations_are_carried_out_in_their_place(batch, created):
+    patient = f"Patient/{created['id']}"
+    tag = {"tag": [{"system": "http://example.vn/tags", "code": "new"}]}
+    added = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": tag}]}
+    entries = [
+        {"request": {"method": "GET", "url": f"{patient}/$everything"}},
+        {"request": {"method": "POST", "url": "Observation/$lastn"}, "resource": {
+            "resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": patient}]}},
+        {"request": {"method": "POST", "url": f"{patient}/$meta-add"}, "resource": added},
+        {"request": {"method": "GET", "url": f"{patient}/_history/2/$meta"}},
+        {"request": {"method": "GET", "url": f"{patient}/$nothing"}},
+    ]  # fmt: skip
+    everything, newest, labelled, version, nothing = batch(*entries)
+    assert [each["resource"]["id"] for each in everything["resource"]["entry"]] == [created["id"]]
+    assert (newest["response"]["status"], newest["resource"]["type"]) == ("200 OK", "searchset")
+    assert labelled["resource"]["parameter"][0]["valueMeta"]["tag"] == tag["tag"]
+    assert version["resource"] == labelled["resource"]
+    assert nothing["response"]["status"] == "404 Not Found"
+    assert "There is no operation '$nothing'" in nothing["response"]["outcome"]["issue"][0]["diagnostics"]
+
+
+def test_what_an_operation_answers_in_a_format_of_its_own_comes_in_a_binary(batch, created):
+    (answer,) = batch(entry("GET", f"Patient/{created['id']}/$qd831"))
+    assert answer["response"]["status"] == "200 OK"
+    assert answer["resource"]["resourceType"] == "Binary"
+    assert answer["resource"]["contentType"].startswith("application/xml")
+    assert b"<HOSOSUCKHOE>" in base64.b64decode(answer["resource"]["data"])

@@ -2,11 +2,12 @@
 
 import json
 import time
+from datetime import date
 from typing import Any
 
 import pytest
 
-from fhir_server import catalogue
+from fhir_server import __released__, __version__, catalogue
 from fhir_server.app import create_app
 from fhir_server.config import Config
 from fhir_server.r4 import RESOURCE_TYPES, search_parameter_by_url, search_parameters
@@ -68,7 +69,12 @@ def test_it_is_a_valid_statement_of_this_server(statement):
         "application/fhir+json",
         "application/fhir+xml",
     ]
-    assert statement["software"] == {"name": "fhir-server", "version": "0.1.0"}
+    assert statement["software"] == {
+        "name": "fhir-server",
+        "version": __version__,
+        "releaseDate": __released__,
+    }
+    assert date.fromisoformat(__released__) <= date.today()
     assert statement["implementation"]["url"] == "http://localhost/fhir"
     assert statement["rest"][0]["mode"] == "server"
     assert statement["rest"][0]["security"]["cors"] is False
@@ -338,7 +344,8 @@ def test_every_declared_operation_answers(client, statement, send):
     assert len(addresses) >= len(OPERATIONS)
     for address in dict.fromkeys(addresses):
         response = send("POST", address, {"resourceType": "Parameters"})
-        problem = json.loads(response.data or b"{}").get("issue", [{}])[0]
+        told = json.loads(response.data or b"{}") if "json" in (response.content_type or "json") else {}
+        problem = told.get("issue", [{}])[0]
         assert response.status_code not in (405, 500, 501), (address, response.text)
         # A 404 can only mean that there is no such resource, never that there is no such operation.
         assert response.status_code != 404 or problem.get("code") != "not-supported", (address, response.text)

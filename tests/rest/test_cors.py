@@ -42,7 +42,10 @@ def test_answers_show_their_headers_to_pages_of_the_origin(client):
         "ETag",
         "Last-Modified",
         "Location",
+        "RateLimit",
+        "RateLimit-Policy",
         "Retry-After",
+        "WWW-Authenticate",
         "X-Request-Id",
         "X-Security-Context",
     }

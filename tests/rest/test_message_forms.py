@@ -63,7 +63,7 @@ def test_http_dates_are_those_of_the_standard_library(moment):
         ("return=minimal; handling=lenient", Preference("minimal", lenient=True, explicit=True)),
         ("handling=lenient, return=minimal", Preference("minimal", lenient=True, explicit=True)),
         ("handling=strict", Preference("representation")),
-        ("return=everything, respond-async", Preference("representation")),
+        ("return=everything, respond-async", Preference("representation", respond_async=True)),
     ],
 )
 def test_the_prefer_header(header, expected):

@@ -59,6 +59,26 @@ def test_a_read_of_what_there_is_not_is_400(client, created, issue, query, code)
     assert issue(response)["code"] == code
 
 
+LENIENT = {"Prefer": "handling=lenient"}
+
+
+def test_lenient_handling_ignores_elements_there_are_not(client, created, send):
+    url = f"/fhir/Patient/{created['id']}"
+    shown = json.loads(client.get(f"{url}?_elements=gender,colour", headers=LENIENT).data)
+    assert list(shown) == ["resourceType", "id", "meta", "gender"]
+    assert json.loads(client.get(f"{url}?_elements=colour", headers=LENIENT).data) == created
+    bundle = json.loads(client.get("/fhir/Patient?_elements=colour,gender", headers=LENIENT).data)
+    assert list(bundle["entry"][0]["resource"]) == ["resourceType", "id", "meta", "gender"]
+    assert bundle["link"][0]["url"].endswith("/Patient?_elements=gender")  # what was really done
+    everything = json.loads(client.get(f"{url}/$everything?_elements=colour,gender", headers=LENIENT).data)
+    assert list(everything["entry"][0]["resource"]) == ["resourceType", "id", "meta", "gender"]
+    for kind in ("batch", "transaction"):
+        entry = {"request": {"method": "GET", "url": f"Patient/{created['id']}?_elements=colour,gender"}}
+        answered = send("POST", "/fhir", {"resourceType": "Bundle", "type": kind, "entry": [entry]}, **LENIENT)
+        (found,) = json.loads(answered.data)["entry"]
+        assert list(found["resource"]) == ["resourceType", "id", "meta", "gender"]
+
+
 def test_a_search_cuts_matches_and_its_links_ask_for_the_same(client, send, person):
     for number in range(3):
         send("POST", "/fhir/Patient", person(number=f"790000000{number}"))

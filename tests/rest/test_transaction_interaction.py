@@ -146,3 +146,58 @@ def test_return_operation_outcome_tells_what_each_entry_did(transaction, person,
     assert told[1:] == [f"Patient/{created['id']} was updated to version 2.", "There was nothing to delete."]
     assert answers[1]["response"]["location"] == f"Patient/{created['id']}/_history/2"
     assert ["resource" in each for each in answers] == [False] * 3
+
+
+# ---- operations ------------------------------------------------------------------------------------------------------
+
+
+def test_operations_that_read_come_after_the_writes_and_see_them(transaction, person, created):
+    patient = f"Patient/{created['id']}"
+    newest = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "patient", "valueString": patient}, {"name": "code", "valueString": "http://loinc.org|29463-7"}],
+    }  # fmt: skip
+    coded = {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]}
+    response = transaction(
+        entry("GET", f"{patient}/$everything"),
+        entry("POST", "Observation/$lastn", newest),
+        entry("GET", f"{patient}/_history/2/$meta"),
+        entry("GET", "Patient/nguoi-moi/$everything?_elements=gender"),
+        entry("HEAD", f"http://localhost/fhir/{patient}/$meta"),
+        entry("POST", "Observation", weight(patient, code=coded, effectiveDateTime="2026-11-20")),
+        entry("PUT", patient, {**created, "gender": "other"}),
+        entry("PUT", "Patient/nguoi-moi", person(number="7900000003", id="nguoi-moi")),
+    )
+    assert response.status_code == 200, response.text
+    answers = json.loads(response.data)["entry"]
+    assert [each["response"]["status"] for each in answers] == ["200 OK"] * 5 + ["201 Created", "200 OK", "201 Created"]
+    everything, lastn, meta, new, head = (each.get("resource") for each in answers[:5])
+    assert [each["resource"]["resourceType"] for each in everything["entry"]] == ["Patient", "Observation"]
+    assert everything["entry"][0]["resource"]["gender"] == "other"
+    assert [each["resource"]["effectiveDateTime"] for each in lastn["entry"]] == ["2026-11-20"]
+    assert meta["parameter"][0]["valueMeta"]["versionId"] == "2"
+    assert list(new["entry"][0]["resource"]) == ["resourceType", "id", "meta", "gender"]
+    assert head is None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "text"),
+    [
+        ("POST", "Patient/{id}/$meta-add", 400, "$meta-add is no part of a transaction"),
+        ("POST", "$reindex", 400, "$reindex is no part of a transaction"),
+        ("GET", "$export", 400, "$export is no part of a transaction"),
+        ("GET", "Patient/nobody/$everything", 404, "nobody"),
+        ("GET", "Patient/{id}/$nothing", 404, "There is no operation '$nothing'"),
+        ("PUT", "Patient/{id}/$meta", 400, "Type/id"),
+    ],
+)
+def test_an_operation_that_fails_or_changes_records_fails_the_transaction(
+    client, transaction, person, created, issue, method, url, status, text
+):
+    body = {"resourceType": "Parameters"} if method != "GET" else None
+    response = transaction(entry("POST", "Patient", person()), entry(method, url.format(id=created["id"]), body))
+    assert response.status_code == status
+    told = issue(response)
+    assert text in told["diagnostics"]
+    assert told["expression"] == ["Bundle.entry[1]"]
+    assert json.loads(client.get("/fhir/Patient?_summary=count").data)["total"] == 1

@@ -174,3 +174,8 @@ def contains(value: Any, sought: str) -> bool:
 
 def reference_matches(value: Any, sought: str) -> bool:
     return bool(value.get("reference") == sought)
+
+
+def contained_values(resource: dict[str, Any], resource_type: str) -> list[dict[str, Any]]:
+    """What a resource contains of a type."""
+    return [each for each in resource.get("contained", []) if each["resourceType"] == resource_type]

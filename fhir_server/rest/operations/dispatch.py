@@ -6,7 +6,9 @@ https://hl7.org/fhir/R4/operations.html#executing
 from __future__ import annotations
 
 from ... import r4
+from ...access import guard
 from ...errors import BadRequest, MethodNotAllowed, NotFound
+from .. import subset
 from ..call import Answer, Call, Service
 from .inputs import Inputs
 from .operation import Level, Operation
@@ -32,15 +34,19 @@ def _operation(call: Call) -> Operation:
     level: Level = "instance" if call.id else "type" if call.type else "system"
     if call.type and call.type not in _TYPES:
         raise NotFound(f"'{call.type[:40]}' is not a FHIR R4 resource type.", code="not-supported")
-    here = [each for each in OPERATIONS if each.is_at(level, call.type)]
+    here = [each for each in OPERATIONS if each.is_at(level, call.type) and (each.of_versions or not call.version)]
     operation = next((each for each in here if each.name == call.operation), None)
     if operation is None:
-        where = {"system": "the whole system", "type": call.type, "instance": f"one {call.type}"}[level]
+        one = f"a version of a {call.type}" if call.version else f"one {call.type}"
+        where = {"system": "the whole system", "type": call.type, "instance": one}[level]
         names = ", ".join(f"${each.name}" for each in here)
         raise NotFound(
             f"There is no operation '${call.operation[:40]}' on {where}; there are: {names}.", code="not-supported"
         )
+    guard.require_operation(call.context, operation.name, call.type)
     _check_names(call, operation)
+    if call.prefer.lenient and "_elements" not in (operation.takes or ()):
+        call.form = subset.understood(call.form, "")
     return operation
 
 

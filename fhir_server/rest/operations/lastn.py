@@ -11,7 +11,17 @@ from .. import bundles
 from ..call import Answer, Call, Service
 from .inputs import Inputs
 
-_NOT_HERE = ("_sort", "_count", "_cursor", "_include", "_revinclude", "_total", "_summary")
+_NOT_HERE = (
+    "_sort",
+    "_count",
+    "_cursor",
+    "_include",
+    "_revinclude",
+    "_total",
+    "_summary",
+    "_contained",
+    "_containedType",
+)
 
 
 def lastn(service: Service, call: Call) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import BadRequest, Issue
-from ...operations.agreement import MATCH_FACT, MATCH_GRADE, Agreement
+from ...operations.agreement import MATCH_FACT, MATCH_GRADE, Agreement, points
 from ...operations.match import Matched
 from ...operations.match import match as find_people
 from ...resource import exact
@@ -62,7 +62,7 @@ def _facts(agreement: Agreement) -> list[dict[str, Any]]:
             "extension": [
                 {"url": "fact", "valueCode": fact.code},
                 {"url": "agrees", "valueBoolean": fact.agrees},
-                {"url": "points", "valueDecimal": fact.points},
+                {"url": "points", "valueDecimal": points(fact)},
             ],
         }
         for fact in agreement.facts
@@ -72,6 +72,6 @@ def _facts(agreement: Agreement) -> list[dict[str, Any]]:
 def _explained(matched: Matched) -> Issue:
     """The facts by name, and never their values: an outcome ends up in logs."""
     agreement, stored = matched.agreement, matched.stored
-    agreed, differed = ", ".join(agreement.agreed) or "nothing", ", ".join(agreement.differed) or "nothing"
-    text = f"{stored.type}/{stored.id} is {agreement.grade} ({agreement.score}): agrees in {agreed}; differs in {differed}."
+    vi, en = ("; ".join(getattr(fact, language) for fact in agreement.facts) for language in ("vi", "en"))
+    text = f"{stored.type}/{stored.id} is {agreement.grade} ({agreement.score}): {en}. ({vi})"
     return Issue(text, "informational", "information")

@@ -17,7 +17,9 @@ from .inputs import Inputs
 
 
 def meta(service: Service, call: Call) -> Answer:
-    """The labels of one resource, of a type, or of all. Raises NotFound, Gone, Forbidden."""
+    """The labels of one resource or version of it, of a type, or of all. Raises NotFound, Gone, Forbidden."""
+    if call.version:
+        return _answer(labels.meta_of_version(service.repository, call.context, call.type, call.id, call.version))
     if call.id:
         return _answer(labels.meta_of(service.repository, call.context, call.type, call.id))
     types = (call.type,) if call.type else r4.RESOURCE_TYPES

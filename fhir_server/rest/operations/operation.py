@@ -20,7 +20,8 @@ class Operation:
 
     `takes` names its input parameters, None when it takes whatever its own function understands (search parameters).
     `body` is the parameter that a resource sent without a Parameters around it stands for. An operation that
-    `affects_state` is asked for by POST only.
+    `affects_state` is asked for by POST only. One `of_versions` can be asked by GET of a past version too. A `lasting`
+    one begins work that goes on behind its answer, and has no place in a transaction.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Operation:
     takes: tuple[str, ...] | None = ()
     body: str = ""
     affects_state: bool = False
+    of_versions: bool = False
+    lasting: bool = False
 
     def is_at(self, level: Level, resource_type: str) -> bool:
         """Whether it can be asked for at this level, of this type ("" at system level)."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from .document import document
 from .everything import everything
+from .export import export
 from .lastn import lastn
 from .match import match
+from .merge import MERGE, UNMERGE, merge, unmerge
 from .meta import meta, meta_add, meta_delete
-from .operation import Operation
+from .operation import Level, Operation
+from .qd831 import QD831, qd831
 from .reindex import reindex
 from .stats import stats
 from .summary import summary
@@ -20,6 +23,14 @@ from .versions import versions
 _R4 = "http://hl7.org/fhir/OperationDefinition"
 
 _EVERYTHING = ("start", "end", "_since", "_type", "_count", "_cursor")
+
+_BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+_EXPORT = ("_outputFormat", "_since", "_type", "_typeFilter", "_elements", "patient")
+_EXPORTS: tuple[tuple[Level, tuple[str, ...], str], ...] = (
+    ("system", (), "export"),
+    ("type", ("Patient",), "patient-export"),
+    ("instance", ("Group",), "group-export"),
+)
 
 OPERATIONS = (
     Operation("versions", ("system",), (), f"{_R4}/CapabilityStatement-versions", versions),
@@ -38,6 +49,16 @@ OPERATIONS = (
         takes=("resource", "onlyCertainMatches", "count"),
         body="resource",
     ),
+    Operation(
+        "merge",
+        ("type",),
+        ("Patient",),
+        MERGE,
+        merge,
+        takes=("source-patient", "target-patient", "result-patient", "preview"),
+        affects_state=True,
+    ),
+    Operation("unmerge", ("type",), ("Patient",), UNMERGE, unmerge, takes=("source-patient",), affects_state=True),
     Operation("lastn", ("type",), ("Observation",), f"{_R4}/Observation-lastn", lastn, takes=None),
     Operation(
         "stats",
@@ -47,8 +68,15 @@ OPERATIONS = (
         stats,
         takes=("subject", "code", "system", "coding", "duration", "period", "statistic", "include", "limit"),
     ),
-    Operation("reindex", ("system",), (), "http://hososuckhoe.example.vn/fhir/OperationDefinition/reindex", reindex),
-    Operation("meta", ("system", "type", "instance"), (), f"{_R4}/Resource-meta", meta),
+    Operation(
+        "reindex",
+        ("system",),
+        (),
+        "http://hososuckhoe.example.vn/fhir/OperationDefinition/reindex",
+        reindex,
+        lasting=True,
+    ),
+    Operation("meta", ("system", "type", "instance"), (), f"{_R4}/Resource-meta", meta, of_versions=True),
     Operation("meta-add", ("instance",), (), f"{_R4}/Resource-meta-add", meta_add, takes=("meta",), affects_state=True),
     Operation(
         "meta-delete",
@@ -69,6 +97,11 @@ OPERATIONS = (
     ),
     Operation(
         "summary", ("instance",), ("Patient",), "http://hl7.org/fhir/uv/ips/OperationDefinition/summary", summary
+    ),
+    Operation("qd831", ("instance",), ("Patient",), QD831, qd831, takes=("sender",)),
+    *(
+        Operation("export", (level,), types, f"{_BULK}/{definition}", export, takes=_EXPORT, lasting=True)
+        for level, types, definition in _EXPORTS
     ),
     *TERMINOLOGY_OPERATIONS,
 )

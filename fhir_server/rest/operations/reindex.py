@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import Forbidden
 from ..call import Answer, Call, Service
 from . import answers
 
 
 def reindex(service: Service, call: Call) -> Answer:
     """The state of the last run; POST (with a body, empty Parameters do) starts one. Raises Conflict while one goes on."""
-    if call.context.patient is not None:
-        raise Forbidden("This caller may not index the records.")
-    state = service.repository.reindex() if call.resource is not None else service.repository.reindex_state()
+    repository, context = service.repository, call.context
+    state = repository.reindex(context) if call.resource is not None else repository.reindex_state(context)
     results: list[dict[str, Any]] = [{"name": "state", "valueCode": state["state"]}]
     for name in ("done", "total"):
         if name in state:

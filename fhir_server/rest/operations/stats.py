@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ...errors import BadRequest
+from ...operations.distribution import ALIASES, STATISTICS
 from ...operations.moments import is_moment
-from ...operations.stats import ALIASES, STATISTICS
 from ...operations.stats import stats as compute
 from ...records import now
 from ...resource import exact

@@ -69,7 +69,7 @@ def told(searchset):
 def test_a_citizen_id_makes_one_person_certain_and_namesakes_possible(people, ask) -> None:
     found = ask(person(cccd="000000000123"))
     assert graded(found) == {
-        "dao": ("certain", 0.95),
+        "dao": ("certain", 1.0),
         "namesake": ("possible", 0.55),
         "by-year": ("possible", 0.40),
     }
@@ -78,7 +78,7 @@ def test_a_citizen_id_makes_one_person_certain_and_namesakes_possible(people, as
 
 def test_the_ten_digits_of_a_card_with_name_and_birth_date_make_certain(people, ask) -> None:
     found = ask(person(name="NGUYEN THI ANH DAO", card="GD 4 79 7900000123"))
-    assert graded(found)["dao"] == ("certain", 0.95)
+    assert graded(found)["dao"] == ("certain", 1.0)
     assert addresses(found)[0] == "Patient/dao"
 
 
@@ -94,10 +94,26 @@ def test_a_match_explains_itself_fact_by_fact(people, ask) -> None:
     assert facts == [
         {"fact": "cccd", "agrees": True, "points": 0.80},
         {"fact": "name", "agrees": True, "points": 0.25},
-        {"fact": "birth-date", "agrees": False, "points": -0.30},
+        {"fact": "birth-date-alike", "agrees": True, "points": 0.10},
         {"fact": "sex", "agrees": True, "points": 0.05},
     ]
-    assert told(found)[0] == "Patient/dao is certain (0.95): agrees in cccd, name, sex; differs in birth-date."
+    assert told(found)[0] == (
+        "Patient/dao is certain (1): same CCCD; same name; birth dates resemble each other (day and month swapped, or "
+        "one digit off); same sex. (cùng số CCCD; cùng họ tên; ngày sinh gần giống (đảo ngày tháng hoặc sai một chữ số); "
+        "cùng giới tính)"
+    )
+
+
+def test_whom_only_a_likeness_leads_to_is_found_and_never_certain(people, ask) -> None:
+    found = ask(person(name="Đào Ánh Thị Nguyễn"))
+    assert graded(found)["dao"] == ("possible", 0.45)
+    assert ask(person(name="Đào Ánh Thị Nguyễn"), onlyCertainMatches=True)["total"] == 0
+
+
+def test_who_was_merged_is_meant_by_who_stands_for_them(people, put, ask, repository: Repository) -> None:
+    put("Patient/twice", **person(cccd="000000000123"))
+    repository.merging.merge(OPEN, "twice", "dao")
+    assert graded(ask(person(cccd="000000000123"), onlyCertainMatches=True)) == {"dao": ("certain", 1.0)}
 
 
 def test_the_answer_is_a_valid_bundle(people, ask) -> None:
@@ -111,7 +127,7 @@ def test_no_explanation_quotes_the_record(people, ask) -> None:
 
 
 def test_only_certain_matches_are_given_when_only_they_are_wanted(people, ask) -> None:
-    assert graded(ask(person(cccd="000000000123"), onlyCertainMatches=True)) == {"dao": ("certain", 0.95)}
+    assert graded(ask(person(cccd="000000000123"), onlyCertainMatches=True)) == {"dao": ("certain", 1.0)}
     assert graded(ask(person(), onlyCertainMatches=True)) == {}
 
 

@@ -56,6 +56,23 @@ def test_the_meta_of_a_resource_is_what_a_read_shows(records, get) -> None:
     assert returned(get("Patient/a/$meta")) == get("Patient/a")["meta"]
 
 
+def test_the_meta_of_a_version_is_what_that_version_had(records, get, change, client, issue) -> None:
+    first = get("Patient/a/_history/1")["meta"]
+    assert change("meta-add", "Patient/a", tag=[tag("new")]).status_code == 200
+    assert returned(get("Patient/a/_history/1/$meta")) == first
+    assert returned(get("Patient/a/_history/2/$meta")) == get("Patient/a")["meta"] != first
+    assert issue(client.get("/fhir/Patient/a/_history/9/$meta"))["code"] == "not-found"
+    client.delete("/fhir/Patient/a")
+    assert client.get("/fhir/Patient/a/_history/3/$meta").status_code == 410
+
+
+def test_a_version_is_read_only_and_has_no_other_operation(records, client, send, issue) -> None:
+    assert send("POST", "/fhir/Patient/a/_history/1/$meta", {"resourceType": "Parameters"}).status_code == 405
+    refused = issue(client.get("/fhir/Patient/a/_history/1/$everything"))
+    assert refused["code"] == "not-supported"
+    assert "a version of a Patient; there are: $meta." in refused["diagnostics"]
+
+
 def test_the_meta_of_a_type_holds_each_label_in_use_once(records, get) -> None:
     assert returned(get("Patient/$meta")) == {
         "tag": [tag("pilot"), tag("roster", display="Danh sách"), tag("pilot", system="http://other.vn")]

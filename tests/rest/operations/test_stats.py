@@ -9,7 +9,8 @@ import pytest
 
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import NotFound
-from fhir_server.operations.stats import STATISTICS, stats
+from fhir_server.operations.distribution import STATISTICS
+from fhir_server.operations.stats import stats
 from fhir_server.resource import exact
 from fhir_server.resource.validation import validate
 from tests.rest.operations.conftest import OPEN
@@ -82,6 +83,44 @@ def test_spread_and_percentiles(records, ask) -> None:
         "5-2": "12.62",
         "5-3": "12.98",
         "5-4": "13.46",
+    }
+
+
+def test_every_code_of_the_code_system_can_be_asked_for() -> None:
+    codes = (
+        "average maximum minimum count total-count median std-dev sum variance 20-percent 80-percent 4-lower 4-upper "
+        "4-dev 5-1 5-2 5-3 5-4 skew kurtosis regression"
+    )
+    assert " ".join(STATISTICS) == codes
+
+
+def test_the_shape_of_the_values(records, ask) -> None:
+    # The central moments are 0.601875, 0.11390625 and 0.631958203125, the quartiles 12.35 and 13.325.
+    (found,) = ask("code=718-7&statistic=skew,kurtosis,4-dev")
+    assert found[1] == {"skew": "0.2439", "kurtosis": "1.7445", "4-dev": "0.488"}
+
+
+def regression_of(parameters):
+    components = parameters["parameter"][0]["resource"]["component"]
+    assert {each["code"]["coding"][0]["code"] for each in components} == {"regression"}
+    return {each["code"]["text"]: each.get("valueQuantity") or each["dataAbsentReason"] for each in components}
+
+
+def test_regression_is_a_gradient_per_day_and_the_value_on_the_first_day(records, get) -> None:
+    assert regression_of(get(f"{ASK}&code=718-7&statistic=regression")) == {
+        "gradient": {"value": 0.33, "unit": "g/dL/d", "system": "http://unitsofmeasure.org", "code": "g/dL/d"},
+        "intercept": {"value": 12.38, "unit": "g/dL", "system": "http://unitsofmeasure.org", "code": "g/dL"},
+    }
+
+
+def test_of_one_value_there_is_no_shape_and_no_line(records, get) -> None:
+    observation = get("Observation/$stats?subject=Patient/b&system=http://loinc.org&code=718-7&statistic=skew")
+    absent = observation["parameter"][0]["resource"]["component"][0]["dataAbsentReason"]
+    assert absent["coding"][0]["code"] == "not-a-number"
+    found = get("Observation/$stats?subject=Patient/b&system=http://loinc.org&code=718-7&statistic=regression")
+    assert {part: each["coding"][0]["code"] for part, each in regression_of(found).items()} == {
+        "gradient": "not-a-number",
+        "intercept": "not-a-number",
     }
 
 
@@ -183,7 +222,7 @@ def test_without_values_the_count_is_zero_and_the_rest_is_absent(records, ask) -
     [
         ("statistic=count", "required", "This operation needs a 'code' with its 'system', or a 'coding'."),
         ("code=718-7", "required", "This operation needs at least one 'statistic'."),
-        ("code=718-7&statistic=kurtosis", "value", "There is no statistic 'kurtosis'; there are: average, maximum,"),
+        ("code=718-7&statistic=mode", "value", "There is no statistic 'mode'; there are: average, maximum,"),
         ("code=718-7&statistic=count&duration=-1", "value", "'duration' takes a number of hours above 0, not '-1'."),
         ("code=718-7&statistic=count&duration=NaN", "value", "'duration' takes a number of hours above 0, not 'NaN'."),
         ("code=718-7&statistic=count&include=maybe", "value", "'include' takes true or false, not 'maybe'."),

@@ -1,4 +1,10 @@
-"""Patient/$summary is an International Patient Summary: a valid document, in Vietnamese first, the same every time."""
+"""Patient/$summary is an International Patient Summary: a valid document, in Vietnamese first, the same every time.
+
+The rules of the guide are those of its package hl7.fhir.uv.ips 2.0.0 (STU 2, for R4 4.0.1), read in
+StructureDefinition-Bundle-uv-ips and StructureDefinition-Composition-uv-ips: each minimum of 1, fixed value, pattern and
+constraint (bdl-ips-1, ips-comp-1) of them; beside those https://hl7.org/fhir/R4/documents.html for what a document holds.
+What the guide's profiles of the entries ask is the matter of whoever sends the records, and is not here.
+"""
 
 from __future__ import annotations
 
@@ -165,3 +171,86 @@ def test_a_bound_caller_gets_the_own_summary_and_no_other(records, repository) -
     )
     with pytest.raises(NotFound, match="There is no Patient with the id 'b'"):
         summary(repository, A, "b", BASE, AT)
+
+
+# --- the International Patient Summary, rule by rule --------------------------------------------------------------------
+
+REQUIRED_SECTIONS = {"11450-4", "48765-2", "10160-0"}  # problems, allergies, medications
+
+
+@pytest.fixture(params=["a", "empty"])
+def document(request, records, repository):
+    """The summary of somebody with records, and of somebody without."""
+    return summary(repository, OPEN, request.param, BASE, AT)
+
+
+def resources(document, kind):
+    return [entry["resource"] for entry in document["entry"] if entry["resource"]["resourceType"] == kind]
+
+
+def references(value):
+    """Every literal reference in a value."""
+    if isinstance(value, list):
+        return {each for inner in value for each in references(inner)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["reference"]} if isinstance(value.get("reference"), str) else set()
+    return own | {each for inner in value.values() for each in references(inner)}
+
+
+def test_ips_bundle_is_a_document_with_identifier_timestamp_and_full_urls(document) -> None:
+    assert document["type"] == "document"
+    assert document["identifier"]["system"] == "urn:ietf:rfc:3986"
+    assert document["identifier"]["value"].startswith("urn:uuid:")
+    assert document["timestamp"] == exact.instant(AT)
+    full_urls = [entry["fullUrl"] for entry in document["entry"]]
+    assert len(set(full_urls)) == len(document["entry"]) >= 2
+    assert all(each.startswith(("urn:uuid:", f"{BASE}/")) for each in full_urls)
+    for entry in document["entry"]:
+        assert set(entry) == {"fullUrl", "resource"}
+        assert entry["fullUrl"].endswith(entry["resource"]["id"])
+
+
+def test_ips_bundle_has_one_composition_in_front_and_one_patient(document) -> None:
+    assert document["entry"][0]["resource"]["resourceType"] == "Composition"
+    assert (len(resources(document, "Composition")), len(resources(document, "Patient"))) == (1, 1)
+
+
+def test_ips_composition_says_what_whose_when_and_by_whom(document) -> None:
+    (composition,) = resources(document, "Composition")
+    assert composition["status"] == "final"
+    assert composition["type"]["coding"][0]["system"] == "http://loinc.org"
+    assert composition["type"]["coding"][0]["code"] == "60591-5"
+    assert composition["date"] == exact.instant(AT)
+    assert composition["title"].strip()
+    held = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in document["entry"]}
+    assert held[composition["subject"]["reference"]] == "Patient"
+    assert [held[each["reference"]] for each in composition["author"]] == ["Device"]
+
+
+def test_ips_sections_have_title_code_narrative_and_content_or_the_reason_for_none(document) -> None:
+    (composition,) = resources(document, "Composition")
+    codes = [each["code"]["coding"][0]["code"] for each in composition["section"]]
+    assert len(codes) == len(set(codes))
+    assert set(codes) >= REQUIRED_SECTIONS
+    for each in composition["section"]:
+        assert each["title"].strip()
+        assert each["code"]["coding"][0]["system"] == "http://loinc.org"
+        assert each["text"]["status"] == "generated"
+        assert each["text"]["div"].startswith('<div xmlns="http://www.w3.org/1999/xhtml"')
+        assert ("entry" in each) != ("emptyReason" in each), "ips-comp-1; cmp-2: no reason for what is not empty"
+        assert all(entry["reference"] for entry in each.get("entry", []))
+    assert composition["text"]["div"]
+
+
+def test_ips_every_entry_is_reached_from_the_composition_and_every_section_entry_is_there(document) -> None:
+    held = {entry["fullUrl"]: entry["resource"] for entry in document["entry"]}
+    (composition,) = resources(document, "Composition")
+    assert references(composition) <= set(held)
+    reached, following = set(), [document["entry"][0]["fullUrl"]]
+    while following:
+        url = following.pop()
+        if url in held and url not in reached:
+            reached.add(url)
+            following += [each if ":" in each else f"{BASE}/{each}" for each in references(held[url])]
+    assert reached == set(held)

@@ -1,0 +1,105 @@
+"""Whom the words, number or QR text in one field may mean, and a person in the few facts that tell people apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.citizen.person import mask, person_of
+from fhir_server.resource import exact
+from mappings import systems
+from mappings.card_qr import read_qr
+from mappings.dates import parse_date
+from mappings.numbers import bare, parse_bhyt_number
+
+if TYPE_CHECKING:
+    from fhir_server.access.context import AccessContext
+    from fhir_server.repository import Repository
+
+FOUND = 30
+"""People shown; more than these, and the page asks for more facts."""
+
+# system -> the word for it: `desk.number.<word>` of the catalogue
+NUMBERS = {
+    systems.BHYT_CARD: "bhyt",
+    systems.BHXH_NUMBER: "bhxh",
+    systems.CCCD: "cccd",
+    systems.CMND: "cmnd",
+    systems.PASSPORT: "passport",
+}
+_LONGEST, _WORDS = 200, 6
+_NUMBER = re.compile(r"[A-Za-z]{0,2}[\d .\-]{8,24}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A person as lists show them; the numbers are masked but for their end."""
+
+    id: str
+    name: str
+    birth: str | None
+    gender: str | None
+    numbers: tuple[tuple[str, str], ...]
+    home: str
+    active: bool
+
+
+def shown(patient: dict[str, Any]) -> Shown:
+    """What is shown of a Patient resource."""
+    person = person_of(patient)
+    homes = patient.get("address") or [{}]
+    return Shown(
+        id=patient.get("id", ""),
+        name=person.name,
+        birth=person.birth,
+        gender=person.gender,
+        numbers=tuple(
+            (NUMBERS.get(each.get("system", ""), "other"), mask(each["value"]))
+            for each in patient.get("identifier", ())
+            if each.get("value")
+        ),
+        home=homes[0].get("text") or ", ".join([*homes[0].get("line", []), homes[0].get("city", "")]).strip(", "),
+        active=patient.get("active") is not False,
+    )
+
+
+def find(repository: Repository, ctx: AccessContext, asked: str, born: str = "") -> list[Shown]:
+    """At most FOUND people and one more. `born` narrows a name by a birth date or year. Raises UnreadableInput."""
+    asked = asked[: 10 * _LONGEST]
+    numbers = _numbers(asked)
+    if numbers:
+        found = repository.lookup(ctx, "Patient", "identifier", numbers)
+        people = {stored.id: stored for several in found.values() for stored in several}
+        return [shown(exact.parse(stored.json or b"{}")) for stored in people.values()][: FOUND + 1]
+    words = [_escaped(word) for word in asked[:_LONGEST].split()[:_WORDS]]
+    if not words:
+        return []
+    date = parse_date(born)
+    when = [("birthdate", date.value)] if date is not None else []
+    # A name that is typed from its beginning is one range of the index; words from its middle are looked for one by one.
+    for names in ([("name", " ".join(words))], [("name", word) for word in words]):
+        query = [*names, *when, ("_count", str(FOUND + 1)), ("_total", "none")]
+        entries = repository.search(ctx, "Patient", query).entries
+        if entries:
+            return [shown(exact.parse(stored.json or b"{}")) for _, stored in entries]
+    return []
+
+
+def _numbers(asked: str) -> list[str]:
+    """`system|value` of what is asked for when it is a number or the text of a QR code."""
+    if "|" in asked:
+        identifiers = read_qr(asked).patient.get("identifier", ())
+        return [f"{each['system']}|{each['value']}" for each in identifiers]
+    if not _NUMBER.fullmatch(asked):
+        return []
+    value = bare(asked).upper()
+    card = parse_bhyt_number(value)
+    also = [f"{systems.BHXH_NUMBER}|{card.bhxh}"] if card is not None and card.bhxh else []
+    return [f"{system}|{value}" for system in NUMBERS] + also
+
+
+def _escaped(text: str) -> str:
+    for letter in "\\,|$":
+        text = text.replace(letter, "\\" + letter)
+    return text

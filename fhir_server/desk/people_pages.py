@@ -1,0 +1,105 @@
+"""Find a person, see their record in the order of time and what they carry, and enter who is in no roster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, g, request, url_for
+
+from fhir_server.access import guard
+from fhir_server.citizen.cards import cards_in_force
+from fhir_server.desk.finding import FOUND, Shown, find, shown
+from fhir_server.desk.timeline import timeline
+from fhir_server.desk.visiting import Visiting, see
+from fhir_server.errors import Conflict, FhirError, Gone, NotFound
+from fhir_server.intake.registration import NEW, register
+from fhir_server.resource import exact
+from mappings.problems import Problem, UnreadableInput
+from mappings.staff_form import InvalidForm, StaffForm
+
+FIELDS = tuple(StaffForm().fields)
+CONSENTS, COVERS = 50, 20
+
+
+class PeoplePages(Visiting):
+    """The pages about people."""
+
+    def find(self) -> Response:
+        """The field to look for a person with."""
+        return self.page("desk/find.html", people=None, asked="", born="", more=False)
+
+    def found(self) -> Response:
+        """Who fits what was typed or scanned. It comes in a form, so that no address and no log holds it."""
+        asked, born = request.form.get("q", "").strip(), request.form.get("born", "").strip()
+        told = ""
+        people: list[Shown] = []
+        try:
+            people = find(self.repository, self.ctx, asked, born)
+        except UnreadableInput as error:
+            told = error.reason_vi if g.language == "vi" else error.reason_en
+        return self.page(
+            "desk/find.html", people=people[:FOUND], asked=asked, born=born, told=told, more=len(people) > FOUND
+        )
+
+    def person(self, id: str) -> Response:
+        """One person, as far as the caller's roles go."""
+        try:
+            stored = self.repository.read(self.ctx, "Patient", id)
+        except (NotFound, Gone):
+            return self.missing()
+        patient = exact.parse(stored.json or b"{}")
+        into = [each for each in patient.get("link", ()) if each.get("type") == "replaced-by"]
+        return self.page(
+            "desk/person.html",
+            person=shown(patient),
+            patient=patient,
+            into=into[0]["other"]["reference"].removeprefix("Patient/") if into else "",
+            behind=self.repository.merged_into(self.ctx, [id]),
+            covers=self._of("Coverage", "beneficiary", id, COVERS),
+            consents=self._of("Consent", "patient", id, CONSENTS),
+            lines=timeline(self.repository, self.ctx, id),
+            cards=cards_in_force(self.repository, id) if {"registrar", "admin"} & {*g.staff.roles} else None,
+            told=request.args.get("told", "") if request.args.get("told") in TOLD else "",
+        )
+
+    def _of(self, type: str, parameter: str, patient: str, most: int) -> list[dict[str, Any]]:
+        if not guard.may(self.ctx, "s", type):
+            return []
+        query = [(parameter, f"Patient/{patient}"), ("_count", str(most)), ("_total", "none")]
+        return [exact.parse(each.json or b"{}") for _, each in self.repository.search(self.ctx, type, query).entries]
+
+    # ---- who is in no roster ------------------------------------------------------------------------------------------
+
+    def entering(self) -> Response:
+        """The form for a person who brings no insurance card."""
+        return self._form({}, [])
+
+    def enter(self) -> Response:
+        """Keep the person, or ask whether it is somebody known, or say what is wrong with the form."""
+        facts = {name: request.form.get(name, "") for name in FIELDS}
+        qr, decided = request.form.get("qr", "").strip(), request.form.get("decided", "")
+        told = qr or {name: value for name, value in facts.items() if value}
+        try:
+            done = register(self.repository, self.ctx, told, decided=decided)
+        except InvalidForm as error:
+            return self._form(facts, error.problems)
+        except UnreadableInput as error:
+            return self._form(facts, [Problem("qr", "", error.reason_vi, error.reason_en)])
+        except FhirError as error:
+            if not isinstance(error, Conflict) and error.status not in (400, 412, 422):
+                raise
+            return self._form(facts, [Problem("", "", str(error), str(error))])
+        if done.patient is None:
+            asked = [
+                (shown(each.patient), each.why_vi if g.language == "vi" else each.why_en) for each in done.candidates
+            ]
+            return self.page("desk/confirm.html", asked=asked, facts={**facts, "qr": qr}, new=NEW)
+        said = "entered" if done.outcome == "created" else "known"
+        return see(url_for("desk.person", id=done.patient["id"], told=said))
+
+    def _form(self, facts: dict[str, str], problems: list[Problem]) -> Response:
+        wrong = {each.field: each.reason_vi if g.language == "vi" else each.reason_en for each in problems}
+        return self.page("desk/enter.html", 422 if problems else 200, facts=facts, wrong=wrong, fields=FIELDS)
+
+
+TOLD = frozenset({"known", "entered", "merged", "unmerged", "revoked"})

@@ -1,0 +1,157 @@
+"""What the door costs, counted in operations of MongoDB: nothing in open access, one more for who is limited."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from pymongo.monitoring import CommandListener
+
+from fhir_server import sight
+from fhir_server.access.consents import FACILITY
+from fhir_server.access.context import AccessContext
+from fhir_server.access.scopes import Scope
+from fhir_server.app import create_app
+from fhir_server.repository import Repository
+from fhir_server.store.records import Store
+from tests.access.test_door_facility import CLINIC, consent, encounter, put, weight
+from tests.access.world import World
+
+OPEN = AccessContext.unrestricted("open")
+ALL = (Scope("system", "*", frozenset("cruds")),)
+CALLERS = {
+    "open": (OPEN, 0),
+    "patient": (AccessContext.for_patient("p", "card:1"), 1),  # who was merged into this one
+    "client": (AccessContext("client:c", scopes=ALL), 1),
+    "labels": (AccessContext("client:c", scopes=ALL, labels=frozenset()), 1),
+    "facility": (AccessContext("facility:f", scopes=ALL, facility="79001"), 1),
+    "narrowed": (AccessContext("facility:f", scopes=ALL, facility="79001", narrowed=True), 1),
+}
+
+
+class Counting(CommandListener):
+    """The names of the commands that were sent, but for those that begin and end transactions and cursors."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def started(self, event):
+        if event.command_name in ("find", "aggregate", "insert", "update", "delete", "count", "getMore", "distinct"):
+            self.sent.append(f"{event.command_name} {next(iter(event.command.values()))}")
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+@pytest.fixture
+def counted(mongod_uri, database):
+    from pymongo import MongoClient
+
+    listener = Counting()
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod_uri, event_listeners=[listener], tz_aware=True)
+    repository = Repository(Store(client, database))
+    sight._places.clear()
+    put(
+        repository,
+        {"resourceType": "Organization", "id": "o", "identifier": [{"system": FACILITY, "value": "79001"}]},
+    )
+    put(repository, {"resourceType": "Patient", "id": "p", "managingOrganization": CLINIC})
+    put(repository, encounter("e", "p"))
+    put(repository, consent("c", "p", "permit"))
+    for number in range(30):
+        put(repository, weight(f"w{number:02}", "p"))
+    yield repository, listener
+    client.close()
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_a_read_and_a_search_cost_at_most_one_operation_more(counted, name):
+    repository, listener = counted
+    ctx, more = CALLERS[name]
+    repository.read(ctx, "Observation", "w01")  # what is kept for a while is known from here on
+    for ask, plain in (
+        (lambda: repository.read(ctx, "Observation", "w01"), 1),
+        (lambda: repository.search(ctx, "Observation", [("subject", "Patient/p"), ("_count", "20")]), 2),
+        (lambda: repository.search(ctx, "Observation", [("code", "29463-7"), ("_count", "20")]), 1),
+    ):
+        listener.sent.clear()
+        ask()
+        assert len(listener.sent) <= plain + more, listener.sent
+        if name == "open":
+            assert len(listener.sent) == plain, listener.sent
+
+
+def test_over_http_a_read_and_a_search_ask_for_the_token_and_what_is_hidden_at_once(counted, config):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    backend = world.backend("clinic", ["system/*.rs"], facility="79001")
+    token = backend.token()
+    search = "Observation?code=29463-7&_count=20"
+    for path in ("Observation/w01", search):  # from the second request on it is known whose token it is
+        assert world.fhir(token, path).status_code == 200
+    for path in ("Observation/w01", search):
+        listener.sent.clear()
+        assert world.fhir(token, path).status_code == 200
+        assert listener.sent == ["aggregate smart_tokens", "find Observation"]
+    # What a patient hides, shows again, and the end of the token count at the next request.
+    for status, found, total in (("active", 404, 0), ("inactive", 200, 20), ("active", 404, 0)):
+        put(repository, consent("hides", "p", "deny", status=status))
+        assert world.fhir(token, "Observation/w01").status_code == found
+        assert len(world.fhir(token, search).json.get("entry", [])) == total
+    put(repository, consent("hides", "p", "deny", actor=None))
+    assert world.fhir(token, "Observation/w01").status_code == 404
+    backend.revoke(token)
+    assert world.fhir(token, "Observation/w01").status_code == 401
+
+
+def test_when_more_hide_something_than_a_filter_holds_a_read_asks_for_its_own_patient(counted, config, monkeypatch):
+    repository, listener = counted
+    monkeypatch.setattr(sight, "DENIALS", 2)
+    for name in ("p", "q", "r", "s"):
+        put(repository, {"resourceType": "Patient", "id": name})
+        put(repository, weight(f"of-{name}", name))
+    for name in ("q", "r", "s"):
+        put(repository, consent(f"hides-{name}", name, "deny"))
+    world = World(create_app(repository, config=config), repository, config)
+    token = world.backend("clinic", ["system/*.rs"], facility="79001").token()
+    for name, status in (("p", 200), ("q", 404), ("r", 404), ("s", 404), ("p", 200)):
+        listener.sent.clear()
+        assert world.fhir(token, f"Observation/of-{name}").status_code == status
+    assert listener.sent == ["aggregate smart_tokens", "find Observation", "find Consent"]
+
+
+def test_a_write_in_open_access_asks_nothing_more(counted):
+    repository, listener = counted
+    listener.sent.clear()
+    repository.create(OPEN, "Observation", weight("x", "p"))
+    assert listener.sent == ["insert Observation"]
+    listener.sent.clear()
+    repository.update(OPEN, "Observation", "w01", weight("w01", "p", note=[{"text": "x"}]))
+    assert sorted(listener.sent) == ["find Observation", "insert history", "update Observation"]
+    listener.sent.clear()
+    repository.create(OPEN, "Encounter", encounter("x", "p"))
+    assert listener.sent == ["insert Encounter"]
+
+
+def test_who_treats_is_read_from_an_index_alone(counted):
+    """The more visits a patient has, the more entries are counted, and no document is fetched for it."""
+    repository, _ = counted
+    for number in range(40):
+        put(repository, encounter(f"e{number}", "p"))
+    collection = repository.store.collection("Encounter")
+    explained = collection.database.command(
+        "explain",
+        {
+            "aggregate": "Encounter",
+            "pipeline": [{"$match": {"o": {"$in": ["p"]}, "g.f": {"$in": ["79001"]}}}, {"$group": {"_id": "$o"}}],
+            "cursor": {},
+        },
+        verbosity="executionStats",
+    )
+    text = str(explained)
+    stages = list(itertools.chain.from_iterable(text.split("'totalDocsExamined': ")[1:2]))
+    assert stages[0] == "0", text

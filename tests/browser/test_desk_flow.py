@@ -1,0 +1,83 @@
+"""The pages of staff in a real browser, at 1280 and 360 pixels: the policy lets them work, nothing is cut off, axe is content."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.access import staff
+from fhir_server.access.context import AccessContext
+from fhir_server.desk.pages import MENU
+from fhir_server.intake.matching import queue_item
+from mappings.identity import judge
+from tests.browser.conftest import ARTEFACTS, AXE, RULES
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from fhir_server.repository import Repository
+
+OPEN = AccessContext.unrestricted("test")
+PASSWORD = "một mật khẩu dài"
+SIZES = ((1280, 900), (360, 740))
+HOA = {"resourceType": "Patient", "name": [{"text": "Lê Thị Hoa"}], "gender": "female", "birthDate": "1980-03-05"}
+
+
+def look(browser: Chrome, name: str) -> None:
+    """Keep a picture at both sizes, and see that nothing is cut off and that axe finds nothing."""
+    for width, height in SIZES:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 400}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width, (name, width)
+        browser.save_screenshot(str(ARTEFACTS / f"desk-{name}-{width}.png"))
+        browser.execute_script(AXE.read_text(encoding="utf-8"))
+        found: Any = browser.execute_async_script(
+            "const done = arguments[1]; axe.run(document, {runOnly: arguments[0]}).then(done)", RULES
+        )
+        assert found["passes"]
+        problems = [(each["id"], [node["html"][:150] for node in each["nodes"]]) for each in found["violations"]]
+        assert problems == [], (name, width)
+
+
+def test_the_desk_at_both_sizes(repository: Repository, site: str, phone: Chrome):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    staff.add_account(repository.store.database, "lan", PASSWORD, roles=[*staff.ROLES])
+    known, newer = (repository.create(OPEN, "Patient", HOA).stored.address for _ in range(2))
+    task = repository.create(OPEN, "Task", queue_item(newer, known, judge(HOA, HOA))).stored.id
+
+    def press(selector: str) -> None:
+        phone.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+    def wait_for(selector: str) -> None:
+        WebDriverWait(phone, 20).until(lambda driver: driver.find_elements("css selector", selector))
+
+    phone.get(f"{site}/desk/login")
+    look(phone, "login")
+    phone.find_element("id", "name").send_keys("lan")
+    phone.find_element("id", "password").send_keys(PASSWORD)
+    press("main button")
+    wait_for(".tiles")
+    look(phone, "home")
+    for page in MENU:
+        phone.get(f"{site}{page.rule}")
+        look(phone, page.name)
+    phone.get(f"{site}/desk/find")
+    phone.find_element("id", "q").send_keys("le thi hoa")
+    press("main form button")
+    wait_for("#found tbody tr")
+    assert phone.current_url == f"{site}/desk/find"
+    assert len(phone.find_elements("css selector", "#found tbody tr")) == 2
+    look(phone, "found")
+    phone.get(f"{site}/desk/person/{known.removeprefix('Patient/')}")
+    look(phone, "person")
+    phone.get(f"{site}/desk/duplicates/{task}")
+    look(phone, "pair")
+    phone.get(f"{site}/desk/bundle")
+    entry = {"resource": {"resourceType": "Patient", "birthDate": "x"}, "request": {"method": "POST", "url": "Patient"}}
+    text = json.dumps({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    phone.execute_script("document.getElementById('text').value = arguments[0]", text)
+    press("button[value=try]")
+    wait_for("#result")
+    look(phone, "bundle-tried")
+    assert [each for each in phone.get_log("browser") if each["level"] == "SEVERE"] == []
