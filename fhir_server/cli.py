@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def roster(
 
     The same file again changes nothing. An import that was interrupted goes on where it was.
     """
-    from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+    from fhir_server.commands.database import repository_on, visiting_store
     from fhir_server.commands.imports import import_roster, whole_list
     from mappings.person import SEX_CODINGS
     from mappings.roster import RosterSource
@@ -136,7 +135,7 @@ def roster(
     config = Config.from_environment(os.environ, data=data)
     source = RosterSource(SEX_CODINGS[sex])
     whole = whole_list(file, whole_of, as_of, yes) if whole_of else None
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         rejected = rejected or file.with_name(f"{file.name}.rejected.csv")
         refused = import_roster(console, repository_on(store, config), file, rejected, source=source, whole=whole)
     if refused:
@@ -148,11 +147,11 @@ def roster(
 @data_option
 def visits(files: tuple[Path, ...], data: Path | None) -> None:
     """Import clinic visits (GIAMDINHHS XML of QĐ 130). The same visit again changes nothing."""
-    from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+    from fhir_server.commands.database import repository_on, visiting_store
     from fhir_server.commands.imports import import_visits
 
     config = Config.from_environment(os.environ, data=data)
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         refused = import_visits(console, repository_on(store, config), files)
     if refused:
         raise SystemExit(1)
@@ -163,11 +162,11 @@ def visits(files: tuple[Path, ...], data: Path | None) -> None:
 @data_option
 def residents(file: Path, data: Path | None) -> None:
     """Receive changes of residents (JSON lines: birth, death, move, correction). The same message again changes nothing."""
-    from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+    from fhir_server.commands.database import repository_on, visiting_store
     from fhir_server.commands.imports import import_residents
 
     config = Config.from_environment(os.environ, data=data)
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         refused = import_residents(console, repository_on(store, config), file)
     if refused:
         raise SystemExit(1)
@@ -179,11 +178,11 @@ def residents(file: Path, data: Path | None) -> None:
 @data_option
 def export_qd831(patient: str, sender: str, data: Path | None) -> None:
     """Write the record of the Patient with this id to the standard output, as the XML of QĐ 831."""
-    from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+    from fhir_server.commands.database import repository_on, visiting_store
     from fhir_server.commands.health_record import health_record
 
     config = Config.from_environment(os.environ, data=data)
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         xml = health_record(repository_on(store, config), patient.removeprefix("Patient/"), sender)
     click.echo(xml, nl=False)
 
@@ -196,11 +195,11 @@ def export_qd831(patient: str, sender: str, data: Path | None) -> None:
 @data_option
 def export(directory: Path, types: tuple[str, ...], since: str | None, gzip: bool, data: Path | None) -> None:
     """Write all records into ndjson files in DIRECTORY, as they stand at one moment, beside a running server too."""
-    from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+    from fhir_server.commands.database import repository_on, visiting_store
     from fhir_server.commands.export import export as run
 
     config = Config.from_environment(os.environ, data=data)
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         run(console, repository_on(store, config), directory, types=types, since=since, gzip=gzip)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+from fhir_server.commands.database import open_store, repository_on, visiting_store
 from fhir_server.config import Config
 
 STOP_SECONDS = 2.0  # what is not shipped by then waits in the spool for the next start
@@ -20,7 +20,7 @@ def verify(console: Console, config: Config, anchors: Path | None) -> int:
     from fhir_server.audit_shipping import ANCHORS, AuditShipping
     from fhir_server.audit_verifying import verify as run
 
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         repository = repository_on(store, config)
         repository.know_parameters()
         AuditShipping(store, config.audit_spool, repository.base_url).ship()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from fhir_server.access.context import AccessContext
 from fhir_server.commands import CommandFailed
-from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+from fhir_server.commands.database import repository_on, visiting_store
 from fhir_server.config import Config
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def issue(
     from fhir_server.citizen.card_sheets import sheets
     from fhir_server.citizen.cards import issue_card, reissue_card
 
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         repository, caller = repository_on(store, config), AccessContext.unrestricted("cli:cards")
         people = people_wanted(repository, caller, wanted)
         if not people:
@@ -78,7 +77,7 @@ def revoke(config: Config, card: str) -> None:
     """Lock a card for good. Raises CommandFailed."""
     from fhir_server.citizen.cards import revoke_card
 
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         if not revoke_card(repository_on(store, config), card):
             raise CommandFailed(f"There is no card {card} that is in force.")
 
@@ -87,7 +86,7 @@ def reset_pin(config: Config, card: str) -> str:
     """A new PIN for a card, to be changed at its first use. Raises CommandFailed."""
     from fhir_server.citizen import cards
 
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         pin = cards.reset_pin(repository_on(store, config), card)
     if pin is None:
         raise CommandFailed(f"There is no card {card} that is in force.")

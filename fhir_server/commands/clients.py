@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +12,27 @@ from rich.table import Table
 from fhir_server.access import clients
 from fhir_server.access.clients import Registration
 from fhir_server.commands import CommandFailed
-from fhir_server.commands.database import open_store, visiting_mongodb
+from fhir_server.commands.database import visiting_accounts
 from fhir_server.config import Config
 
 
 def add(config: Config, jwks: Path | None, **asked: Any) -> None:
     """Register a client, with the keys in a JWKS file if there is one. Raises CommandFailed."""
     registration = Registration(jwks=_read(jwks) if jwks is not None else None, **asked)
-    with _database(config) as database:
+    with visiting_accounts(config, clients.ClientRefused) as database:
         clients.register(database, registration)
 
 
 def disable(config: Config, client_id: str) -> None:
     """Close a client and end its tokens. Raises CommandFailed."""
-    with _database(config) as database:
+    with visiting_accounts(config, clients.ClientRefused) as database:
         clients.disable(database, client_id)
 
 
 def show(console: Console, config: Config) -> None:
     """Print every client."""
     table = Table("client", "name", "scopes", "facility", "state", box=None, pad_edge=False)
-    with _database(config) as database:
+    with visiting_accounts(config, clients.ClientRefused) as database:
         for each in clients.all_clients(database):
             facility = f"{each.facility}{' only' if each.narrowed else ''}" if each.facility else ""
             table.add_row(each.id, each.name, " ".join(each.scopes), facility, "active" if each.active else "disabled")
@@ -49,12 +47,3 @@ def _read(jwks: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise CommandFailed(f'{jwks} must hold a JWKS: {{"keys": [...]}}.')
     return found
-
-
-@contextmanager
-def _database(config: Config) -> Iterator[Any]:
-    try:
-        with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
-            yield store.database
-    except clients.ClientRefused as error:
-        raise CommandFailed(str(error)) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
+from fhir_server.commands import CommandFailed
 from fhir_server.config import Config
 from fhir_server.store.mongod import Mongod, attach
 
@@ -33,6 +34,23 @@ def open_store(config: Config, uri: str) -> Store:
     from fhir_server.store.records import Store
 
     return Store.open(uri, database=config.database)
+
+
+@contextmanager
+def visiting_store(config: Config) -> Iterator[Store]:
+    """The store for a command that comes and goes. Raises MongoDBUnusable."""
+    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+        yield store
+
+
+@contextmanager
+def visiting_accounts(config: Config, refused: type[Exception]) -> Iterator[Any]:
+    """The database that accounts are kept in; what its room refuses is told as CommandFailed."""
+    try:
+        with visiting_store(config) as store:
+            yield store.database
+    except refused as error:
+        raise CommandFailed(str(error)) from error
 
 
 def repository_on(store: Store, config: Config) -> Repository:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
 from typing import Any
 
 import click
 
 from fhir_server.access.context import AccessContext
 from fhir_server.commands import CommandFailed
-from fhir_server.commands.database import open_store, repository_on, visiting_mongodb
+from fhir_server.commands.database import repository_on, visiting_store
 from fhir_server.config import Config
 from fhir_server.intake.registration import NEW, Registration, register
 
@@ -26,7 +25,7 @@ def add(config: Config, *, facility: str, same_as: str, is_new: bool) -> bool:
     """
     told = _told(sys.stdin.read(LONGEST + 1).strip())
     decided = NEW if is_new else same_as
-    with visiting_mongodb(config) as uri, closing(open_store(config, uri)) as store:
+    with visiting_store(config) as store:
         caller = AccessContext.unrestricted("command line")
         made = register(repository_on(store, config), caller, told, facility=facility, decided=decided)
     for warning in made.warnings:
