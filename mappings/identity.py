@@ -87,16 +87,6 @@ _REASONS: dict[tuple[str, bool], tuple[str, str]] = {
 }
 
 
-def same_birth_date(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the birth dates of two Patients agree as far as both are known."""
-    return agree(one.get("birthDate", ""), other.get("birthDate", ""))
-
-
-def same_name(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two Patients share a name, whatever its case and diacritics."""
-    return bool(_names(one) & _names(other))
-
-
 def _names(patient: Mapping[str, Any]) -> set[str]:
     return {fold(name["text"]) for name in patient.get("name", ()) if name.get("text")}
 

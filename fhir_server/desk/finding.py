@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.citizen.person import mask, person_of
 from fhir_server.resource import exact
+from fhir_server.search.clauses import escape
 from mappings import systems
 from mappings.card_qr import read_qr
 from mappings.dates import parse_date
@@ -72,7 +73,7 @@ def find(repository: Repository, ctx: AccessContext, asked: str, born: str = "")
         found = repository.lookup(ctx, "Patient", "identifier", numbers)
         people = {stored.id: stored for several in found.values() for stored in several}
         return [shown(exact.parse(stored.json or b"{}")) for stored in people.values()][: FOUND + 1]
-    words = [_escaped(word) for word in asked[:_LONGEST].split()[:_WORDS]]
+    words = [escape(word) for word in asked[:_LONGEST].split()[:_WORDS]]
     if not words:
         return []
     date = parse_date(born)
@@ -97,9 +98,3 @@ def _numbers(asked: str) -> list[str]:
     card = parse_bhyt_number(value)
     also = [f"{systems.BHXH_NUMBER}|{card.bhxh}"] if card is not None and card.bhxh else []
     return [f"{system}|{value}" for system in NUMBERS] + also
-
-
-def _escaped(text: str) -> str:
-    for letter in "\\,|$":
-        text = text.replace(letter, "\\" + letter)
-    return text

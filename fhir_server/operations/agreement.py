@@ -14,8 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from mappings.identity import Reason, judge
-from mappings.numbers import bare, parse_bhyt_number
-from mappings.systems import BHXH_NUMBER, BHYT_CARD, OWN_BASE
+from mappings.systems import OWN_BASE
 
 Person = dict[str, Any]
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -83,15 +82,6 @@ def points(fact: Reason) -> Decimal:
     return _POINTS[fact.code, fact.agrees]
 
 
-def numbers(person: Person, system: str) -> set[str]:
-    """The numbers of one system a Patient carries, bare; the 10 digits of social insurance are read off cards too."""
-    found = {bare(each["value"]) for each in _identifiers(person) if each.get("system") == system}
-    if system == BHXH_NUMBER:
-        cards = (parse_bhyt_number(each["value"]) for each in _identifiers(person) if each.get("system") == BHYT_CARD)
-        found |= {card.bhxh for card in cards if card is not None and card.bhxh}
-    return found
-
-
 def with_full_names(person: Person) -> Person:
     """A copy whose names all carry their text: family and given names in the Vietnamese order where it is missing."""
     names = [
@@ -113,7 +103,3 @@ def compare(one: Person, other: Person) -> Agreement:
     most = PROBABLE_SCORE if differing else CERTAIN_SCORE
     score = min(max(score, POSSIBLE_SCORE), most - _ONE_HUNDREDTH)
     return Agreement(verdict.reasons, score, "probable" if score >= PROBABLE_SCORE else "possible")
-
-
-def _identifiers(person: Person) -> list[dict[str, Any]]:
-    return [each for each in person.get("identifier", ()) if each.get("value")]

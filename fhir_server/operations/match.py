@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mappings.identity import numbers
 from mappings.numbers import bare, parse_bhyt_number
 from mappings.systems import BHXH_NUMBER, BHYT_CARD, CCCD
 
@@ -18,10 +19,11 @@ from ..access.context import AccessContext
 from ..errors import BadRequest, Forbidden, Issue
 from ..repository import Repository, Stored
 from ..resource import exact
+from ..search.clauses import escape
 from ..search.fold import fold
 from ..search.likeness import blocking_keys
 from ..search.query import Pair
-from .agreement import Agreement, Person, compare, numbers, with_full_names
+from .agreement import Agreement, Person, compare, with_full_names
 
 MAX_CANDIDATES = 100  # people that one way of looking may bring
 MAX_NUMBERS = 20  # numbers, names and telephone numbers of the description that are looked up
@@ -115,7 +117,7 @@ def _numbers(person: Person) -> list[str]:
         number = parse_bhyt_number(value) if system == BHYT_CARD else None
         if number is not None and number.kind == "cccd":  # a CCCD that stands where the card number is asked for
             wanted[f"{CCCD}|{number.value}"] = None
-    for value in sorted(numbers(person, BHXH_NUMBER)):
+    for value in sorted(value for system, value in numbers(person) if system == BHXH_NUMBER):
         wanted[f"{BHXH_NUMBER}|{value}"] = None
     return list(wanted)[:MAX_NUMBERS]
 
@@ -123,13 +125,13 @@ def _numbers(person: Person) -> list[str]:
 def _ways(person: Person) -> list[list[Pair]]:
     """The searches by what is no number, each on an index."""
     names = sorted({fold(each["text"]) for each in person.get("name", ()) if each.get("text")})
-    names = [_escape(name) for name in names if len(name) >= _ENOUGH_LETTERS][:MAX_NUMBERS]
+    names = [escape(name) for name in names if len(name) >= _ENOUGH_LETTERS][:MAX_NUMBERS]
     if not names:
         return []
     name = ("name", ",".join(names))
     born = person.get("birthDate")
     contacts: list[dict[str, Any]] = person.get("telecom", [])
-    phones = [_escape(each["value"]) for each in contacts if each.get("system") == "phone" and each.get("value")]
+    phones = [escape(each["value"]) for each in contacts if each.get("system") == "phone" and each.get("value")]
     ways: list[list[Pair]] = []
     if born:
         # Of many people only the year of birth is known, so the precision of each date is tried.
@@ -143,12 +145,6 @@ def _ways(person: Person) -> list[list[Pair]]:
 def _spoken(pairs: list[Pair]) -> str:
     words = {"name": "this name", "birthdate": "this birth date or year", "phone": "this telephone number"}
     return " and ".join(words[name] for name, _ in pairs)
-
-
-def _escape(text: str) -> str:
-    for letter in "\\,|$":
-        text = text.replace(letter, "\\" + letter)
-    return text
 
 
 def _told(text: str, code: str) -> Issue:

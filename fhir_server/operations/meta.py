@@ -13,6 +13,7 @@ from ..access.context import AccessContext
 from ..errors import BadRequest, Conflict, Forbidden, PreconditionFailed
 from ..repository import Repository, Stored
 from ..resource import exact
+from ..search.clauses import escape
 
 Meta = dict[str, Any]
 
@@ -41,7 +42,7 @@ def meta_of_types(repository: Repository, ctx: AccessContext, types: Iterable[st
     for type in sorted(held.intersection(types)):
         for part in _PARTS:
             for code in repository.codes(ctx, type, f"_{part}", MAX_CODES):
-                pairs = [(f"_{part}", _escape(code)), ("_count", str(_LOOKED_AT)), ("_total", "none")]
+                pairs = [(f"_{part}", escape(code)), ("_count", str(_LOOKED_AT)), ("_total", "none")]
                 for _, stored in repository.search(ctx, type, pairs).entries:
                     several = _meta(stored).get(part, [])
                     made = united(made, {part: [each for each in several if _label(each) == code]})
@@ -128,9 +129,3 @@ def _identity(label: Any) -> tuple[str, str]:
 
 def _label(label: Any) -> str:
     return _identity(label)[1]
-
-
-def _escape(code: str) -> str:
-    for letter in "\\,|$":
-        code = code.replace(letter, "\\" + letter)
-    return code

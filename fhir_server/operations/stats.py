@@ -17,6 +17,7 @@ from ..access.context import AccessContext
 from ..errors import Issue
 from ..repository import Repository, Stored
 from ..resource.exact import Resource
+from ..search.clauses import escape
 from ..search.intervals import date_interval
 from ..search.query import Pair
 from .distribution import REGRESSION, STATISTICS, regression
@@ -60,7 +61,7 @@ def stats(
     made = Statistics()
     seen: set[str] = set()
     for system, code in codes:
-        token = f"{_escape(system)}|{_escape(code)}" if system else _escape(code)
+        token = f"{escape(system)}|{escape(code)}" if system else escape(code)
         found: list[tuple[Stored, Resource]] = []
         for parameter in ("code", "component-code"):
             known = {stored.id for stored, _ in found}
@@ -182,9 +183,3 @@ def _has_code(holder: Resource, code: tuple[str, str]) -> bool:
 
 def _is(coding: dict[str, Any], code: tuple[str, str]) -> bool:
     return coding.get("code") == code[1] and code[0] in ("", coding.get("system"))
-
-
-def _escape(text: str) -> str:
-    for letter in "\\,|$":
-        text = text.replace(letter, "\\" + letter)
-    return text
