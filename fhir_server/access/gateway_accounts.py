@@ -5,9 +5,8 @@ https://www.rfc-editor.org/rfc/rfc9106 (argon2id). Only hashes are stored: what 
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from mongoengine import BooleanField, DateTimeField, Document, IntField, ListField, StringField
@@ -15,6 +14,7 @@ from mongoengine.errors import NotUniqueError
 from mongoengine.queryset import QuerySet
 
 from fhir_server.access.context import AccessContext
+from fhir_server.access.documents import hash_of, now
 from fhir_server.access.passwords import NOBODY, PASSWORD_LENGTH, AccountRefused, TooBusy, hashed, verified
 
 __all__ = ["PASSWORD_LENGTH", "AccountRefused", "TooBusy"]
@@ -73,7 +73,7 @@ def add_account(
         unit_code=unit_code,
         unit_name=unit_name,
         facilities=facilities or [unit_code],
-        created=datetime.now(UTC),
+        created=now(),
     )
     try:
         _accounts(database).insert(account, load_bulk=False)
@@ -104,10 +104,10 @@ def log_in(database: Any, username: str, password: str) -> str | None:
         return None
     token = secrets.token_urlsafe(32)
     given = GatewayToken(
-        id=_token_hash(token),
+        id=hash_of(token),
         account=account.id,
         account_version=account.version,
-        expires=datetime.now(UTC) + TOKEN_LIFETIME,
+        expires=now() + TOKEN_LIFETIME,
     )
     _tokens(database).insert(given, load_bulk=False)
     return token
@@ -115,7 +115,7 @@ def log_in(database: Any, username: str, password: str) -> str | None:
 
 def account_of(database: Any, token: str) -> GatewayAccount | None:
     """The account a token speaks for; None when it is unknown, over, or its account was closed or changed."""
-    given = _tokens(database).filter(id=_token_hash(token), expires__gt=datetime.now(UTC)).first()
+    given = _tokens(database).filter(id=hash_of(token), expires__gt=now()).first()
     if given is None:
         return None
     return _accounts(database).filter(id=given.account, version=given.account_version, active=True).first()
@@ -132,7 +132,3 @@ def _tokens(database: Any) -> QuerySet:
 def _change(database: Any, username: str, **change: Any) -> None:
     if not _accounts(database).filter(id=username).update_one(inc__version=1, **change):
         raise AccountRefused(f"There is no account {username}.")
-
-
-def _token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,11 +6,12 @@ mongoengine alias, and one process can serve (or test) several databases from se
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mongoengine import Document
 from mongoengine.queryset import QuerySet
+
+from fhir_server.access.documents import now as now
 
 if TYPE_CHECKING:
     from fhir_server.repository import Repository
@@ -48,8 +49,3 @@ def ensure_indexes(repository: Repository) -> None:
     database[COLLECTIONS["HealthLink"]].create_index("patient")
     for kind, field in REMOVED.items():
         database[COLLECTIONS[kind]].create_index(field, expireAfterSeconds=0)
-
-
-def now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)

@@ -18,6 +18,7 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from mongoengine import DateTimeField, Document, IntField, StringField
 
+from fhir_server.access.documents import hash_of
 from fhir_server.citizen.documents import documents, now
 from fhir_server.operations.summary import summary
 from fhir_server.resource import exact
@@ -107,7 +108,9 @@ def share_with_doctor(repository: Repository, ctx: AccessContext, *, public_url:
 
 def open_link(repository: Repository, kind: Kind, id: str, passcode: str) -> Opened | None:
     """Try a passcode; None for a link that is unknown, over, or revoked. A doctor's link opens once."""
-    alive = documents(repository, HealthLink).filter(id=_hash(id), kind=kind, ended=None, expires__gt=now(), left__gt=0)
+    alive = documents(repository, HealthLink).filter(
+        id=hash_of(id), kind=kind, ended=None, expires__gt=now(), left__gt=0
+    )
     # The attempt is spent before the passcode is looked at, so that no number of parallel tries makes it more.
     link = alive.modify(new=True, dec__left=1)
     if link is None:
@@ -146,7 +149,7 @@ def sealed_file(repository: Repository, id: str, given: str) -> str | None:
         return None
     if not hmac.compare_digest(signature.encode(), _sign(repository, id, int(until)).encode()):
         return None
-    link = documents(repository, HealthLink).filter(id=_hash(id), kind="link", ended=None, expires__gt=now()).first()
+    link = documents(repository, HealthLink).filter(id=hash_of(id), kind="link", ended=None, expires__gt=now()).first()
     return None if link is None else str(link.sealed)
 
 
@@ -162,7 +165,7 @@ def _keep(
 ) -> tuple[str, str]:
     id, passcode = _base64url(secrets.token_bytes(32)), f"{secrets.randbelow(10**CODE_LENGTH):0{CODE_LENGTH}d}"
     link = HealthLink(
-        id=_hash(id),
+        id=hash_of(id),
         kind=kind,
         patient=ctx.patient,
         card=ctx.actor,
@@ -185,10 +188,6 @@ def _passcode_hash(repository: Repository, id: str, passcode: str) -> str:
 def _sign(repository: Repository, id: str, until: int) -> str:
     key = shared_secret(repository.store.database, "health-link-tickets")
     return hmac.new(key, f"{id}|{until}".encode(), hashlib.sha256).hexdigest()
-
-
-def _hash(id: str) -> str:
-    return hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _base64url(data: bytes) -> str:

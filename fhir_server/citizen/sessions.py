@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from mongoengine import DateTimeField, Document, IntField, StringField
 
 from fhir_server.access.context import AccessContext
+from fhir_server.access.documents import hash_of
 from fhir_server.citizen.cards import Card, card_in_force
 from fhir_server.citizen.documents import documents, now
 
@@ -59,7 +60,7 @@ def start_session(repository: Repository, card: Card, stage: Stage = "open") -> 
     secret = secrets.token_urlsafe(32)
     started = now()
     session = CitizenSession(
-        id=_hash(secret),
+        id=hash_of(secret),
         card=card.id,
         card_version=card.version,
         patient=card.patient,
@@ -78,7 +79,7 @@ def current_session(repository: Repository, secret: str | None) -> CitizenSessio
     if not secret:
         return None
     at = now()
-    alive = documents(repository, CitizenSession).filter(id=_hash(secret), expires__gt=at)
+    alive = documents(repository, CitizenSession).filter(id=hash_of(secret), expires__gt=at)
     session = alive.modify(new=True, set__expires=at + IDLE, set__forgotten=at + REMEMBERED)
     if session is None:
         return None
@@ -92,7 +93,7 @@ def ended_session(repository: Repository, secret: str | None) -> CitizenSession 
     """The open session behind a cookie that was idle for too long, while its card is still in force. It opens nothing."""
     if not secret:
         return None
-    session = documents(repository, CitizenSession).filter(id=_hash(secret), expires__lte=now(), stage="open").first()
+    session = documents(repository, CitizenSession).filter(id=hash_of(secret), expires__lte=now(), stage="open").first()
     if session is None or card_in_force(repository, session.card, session.card_version) is None:
         return None
     return session
@@ -101,11 +102,11 @@ def ended_session(repository: Repository, secret: str | None) -> CitizenSession 
 def advance(repository: Repository, secret: str | None, stage: Stage) -> str:
     """The same session at another stage under another secret, so that one that was known before opens nothing."""
     renewed = secrets.token_urlsafe(32)
-    session = documents(repository, CitizenSession).filter(id=_hash(secret or "")).first()
+    session = documents(repository, CitizenSession).filter(id=hash_of(secret or "")).first()
     if session is not None:
         end_session(repository, secret)
         kept = {name: session[name] for name in CitizenSession._fields if name not in ("id", "stage")}
-        renewal = CitizenSession(id=_hash(renewed), stage=stage, **kept)
+        renewal = CitizenSession(id=hash_of(renewed), stage=stage, **kept)
         documents(repository, CitizenSession).insert(renewal, load_bulk=False)
     return renewed
 
@@ -118,7 +119,7 @@ def turn_to(repository: Repository, session: CitizenSession, person: str) -> Non
 def end_session(repository: Repository, secret: str | None) -> None:
     """Forget the session behind a cookie, if there is one."""
     if secret:
-        documents(repository, CitizenSession).filter(id=_hash(secret)).delete()
+        documents(repository, CitizenSession).filter(id=hash_of(secret)).delete()
 
 
 def form_token(secret: str) -> str:
@@ -131,7 +132,3 @@ def form_token_matches(secret: str | None, sent: str | None) -> bool:
     if not secret or not sent:
         return False
     return hmac.compare_digest(form_token(secret).encode("ascii"), sent.encode("utf-8"))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8")).hexdigest()

@@ -6,13 +6,13 @@ mongoengine over the store's own connection, whose writes are acknowledged by a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mongoengine import DateTimeField, DictField, Document, ListField, StringField
 from mongoengine.errors import NotUniqueError
 from mongoengine.queryset import QuerySet
 
+from fhir_server.access.documents import now as now
 from mappings.resident_changes import Change, read_change
 
 if TYPE_CHECKING:
@@ -97,8 +97,3 @@ def unfinished(repository: Repository, keys: Iterable[str] | None = None, limit:
     if keys is not None:
         open_ones = open_ones.filter(keys__in=list(keys))
     return list(open_ones.order_by("tried").limit(limit))
-
-
-def now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)

@@ -5,7 +5,6 @@ mongoengine classes over the store's own connection, whose writes are acknowledg
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mongoengine import (
@@ -20,6 +19,8 @@ from mongoengine import (
     StringField,
 )
 from mongoengine.queryset import QuerySet
+
+from fhir_server.access.documents import now as now
 
 if TYPE_CHECKING:
     from fhir_server.repository import Repository
@@ -128,8 +129,3 @@ def ensure_indexes(repository: Repository) -> None:
     )
     database[COLLECTIONS[GatewayVisit]].create_index([("facility", 1), ("received", 1), ("number", 1)])
     database[COLLECTIONS[GatewayBody]].create_index("expires", expireAfterSeconds=0)
-
-
-def now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import traceback
@@ -12,6 +11,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.access import audit_record, gateway_accounts
+from fhir_server.access.documents import hash_of
 from fhir_server.access.gateway_accounts import GatewayAccount
 from fhir_server.citizen.attempts import WINDOW, WRONG_CODES_ALLOWED, return_attempt, spend_attempt
 from fhir_server.errors import FhirError
@@ -48,7 +48,7 @@ def log_in(repository: Repository, username: object, password: object) -> str:
     if not isinstance(username, str) or not isinstance(password, str) or not username or not password:
         raise Refusal("INVALID_REQUEST", "Cần username và password")
     audit_record.tried("login", f"facility:{username}")
-    named = hashlib.sha256(username.encode("utf-8", "surrogatepass")).hexdigest()
+    named = hash_of(username)
     address = f"gateway-address|{request.remote_addr}"
     spent = {address: WRONG_CODES_ALLOWED, f"gateway-account|{named}": ACCOUNT_ATTEMPTS}
     too_many = Refusal("TOO_MANY_ATTEMPTS", headers={"Retry-After": str(int(WINDOW.total_seconds()))})
