@@ -23,6 +23,7 @@ Patient = dict[str, Any]
 
 _WHOLE = len("2026-11-24")
 _NEAR = ("near", "doubtful")
+_GENERATION = 12  # years; a parent is older than the child by more
 # Numbers a person has one of for life, or one of at a time: two of them that differ speak of two people.
 _ONLY_ONE = (systems.CCCD, systems.BHXH_NUMBER)
 
@@ -191,7 +192,9 @@ def _born(one: str, other: str) -> str:
         return "doubtful"  # 1 January stands for "only the year is known" in older data
     if len(one) == len(other) == _WHOLE:
         swapped = one[:4] == other[:4] and (one[5:7], one[8:]) == (other[8:], other[5:7])
-        if swapped or sum(a != b for a, b in zip(one, other, strict=True)) == 1:
+        slip = sum(a != b for a, b in zip(one, other, strict=True)) == 1
+        # A child may come with a parent's name and card, and be born on the same day of the year.
+        if swapped or (slip and abs(int(one[:4]) - int(other[:4])) < _GENERATION):
             return "near"
     return "differs"
 
