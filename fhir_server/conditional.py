@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#concurrency, #ccreate and #cond-update
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -62,5 +63,9 @@ def target_id(type: str, resource: Resource, match: Document | None) -> str:
 
 def claim_key(type: str, criteria: str) -> str:
     """What identical conditional writes collide on; a hash, since criteria hold card numbers."""
-    pairs = sorted(parse_qsl(criteria.lstrip("?"), keep_blank_values=True))
-    return hashlib.sha256(f"{type}?{pairs}".encode()).hexdigest()
+    return claim_key_of(type, parse_qsl(criteria.lstrip("?"), keep_blank_values=True))
+
+
+def claim_key_of(type: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """The same for criteria that are taken apart already: (name, value) without percent-encoding."""
+    return hashlib.sha256(f"{type}?{sorted(pairs)}".encode()).hexdigest()

@@ -16,7 +16,7 @@ from .records import Stored, stored_of
 from .search.clauses import escape
 from .search.filters import Filter
 from .search.includes import carries, system_and_code
-from .search.likeness import LIKENESS
+from .search.likeness import likeness_entry
 from .search.query import Pair, parse_query
 from .searching import RecordSearch
 from .sight import BatchCheck
@@ -53,33 +53,31 @@ class RecordFinding(RecordSearch):
     ) -> dict[str, list[Stored]]:
         """`blocking key (search/likeness.py) -> live Patients`, at most `each`, for those keys that anybody has.
 
-        `without` leaves out who has an identifier of that system. One that was merged into another is among them.
+        `without` leaves out who has an identifier of that system, one of TELLING_APART. One that was merged into another
+        is among them.
         """
-        entries = sorted(LIKENESS + key for key in keys)
+        keys_of = {likeness_entry(key, without): key for key in keys}
+        entries = sorted(keys_of)
         found: dict[str, dict[str, Stored]] = {}
         for start in range(0, len(entries), LIKENESSES_AT_ONCE):
             some = entries[start : start + LIKENESSES_AT_ONCE]
-            for document in self._alike(ctx, some, each, without, session):
+            for document in self._alike(ctx, some, each, session):
                 for entry in set(some).intersection(document["x"]):
-                    several = found.setdefault(entry.removeprefix(LIKENESS), {})
+                    several = found.setdefault(keys_of[entry], {})
                     if len(several) < each:
                         several[document["_id"]] = stored_of("Patient", document)
         return {key: list(several.values()) for key, several in found.items()}
 
-    def _alike(
-        self, ctx: AccessContext, entries: list[str], each: int, without: str, session: Session
-    ) -> list[Document]:
+    def _alike(self, ctx: AccessContext, entries: list[str], each: int, session: Session) -> list[Document]:
         """The Patients with one of the entries: in one look-up, unless some likeness is that of too many."""
         sight = self.outlook.of(ctx, "s", session)
         bound = each * len(entries)
         wanted: Document = {"x": {"$in": entries}}
-        if without:
-            wanted["resource.identifier.system"] = {"$ne": without}
         found = self.store.currents(
             "Patient", sight.wanted("Patient", wanted), fields={"x": 1}, limit=bound, session=session
         )
         if len(found) == bound and len(entries) > 1:
-            return [document for entry in entries for document in self._alike(ctx, [entry], each, without, session)]
+            return [document for entry in entries for document in self._alike(ctx, [entry], each, session)]
         return passing(found, sight.checks("Patient"))
 
     def criteria(self, ctx: AccessContext, type: str, pairs: list[Pair]) -> tuple[Filter, list[BatchCheck]]:

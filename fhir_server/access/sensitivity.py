@@ -6,7 +6,6 @@ A label is about the record that carries it; what only refers to that record is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from .. import r4
@@ -85,15 +84,17 @@ def _label(system: str, code: str) -> str | None:
     return None
 
 
-def _codings(value: Any) -> Iterator[tuple[str, str]]:
+def _codings(resource: Resource) -> set[tuple[str, str]]:
     """(system, code) of every coding in a resource, wherever it stands but in its labels."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _codings(each)
-    elif isinstance(value, dict):
-        system, code = value.get("system"), value.get("code")
-        if isinstance(system, str) and isinstance(code, str):
-            yield system, code
-        for name, each in value.items():
-            if name != "meta" and isinstance(each, dict | list):
-                yield from _codings(each)
+    found: set[tuple[str, str]] = set()
+    left: list[Any] = [resource]
+    while left:  # asked of every write: no call per element
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            system, code = value.get("system"), value.get("code")
+            if isinstance(system, str) and isinstance(code, str):
+                found.add((system, code))
+            left += [each for name, each in value.items() if isinstance(each, dict | list) and name != "meta"]
+    return found

@@ -8,12 +8,10 @@ from typing import Any
 from fhir_server.access.context import AccessContext
 from fhir_server.repository import Repository, Stored
 from fhir_server.resource import exact
-from fhir_server.search.likeness import blocking_keys
+from fhir_server.search.likeness import TELLING_APART, blocking_keys, entries_of, likeness_entry
 from mappings.identity import Key
-from mappings.systems import BHXH_NUMBER, CCCD
 
 Resource = dict[str, Any]
-_TELLING_APART = (BHXH_NUMBER, CCCD)
 
 
 def known_people(repository: Repository, ctx: AccessContext, keys: Iterable[Key]) -> dict[Key, list[Resource]]:
@@ -79,15 +77,28 @@ def maybe_known(
     """Which of many people, told by (their numbers, their blocking keys), may be one that no number leads to.
 
     For those whose numbers lead to nobody, batch by batch: those for whom it is so are then to be matched one by one with
-    AlikePeople. Two people who have a BHXH number each, or a CCCD each, are told apart by it, so of others nothing is
-    read: three look-ups for a hundred people at most. Others of the same batch are not looked at.
+    AlikePeople. Two people who have a BHXH number each, or a CCCD each, are told apart by it unless it may be mistyped,
+    so of others nothing is read: three look-ups for a hundred people at most. Two of the same batch who may be one are
+    both such people.
     """
-    of_system = [next((each for each in _TELLING_APART if each in {key[0] for key in keys}), "") for keys, _ in people]
+    systems = [{system for system, _ in keys} for keys, _ in people]
+    of_system = [next((each for each in TELLING_APART if each in held), "") for held in systems]
+    here: dict[str, list[int]] = {}
+    for number, (held, (_, keys)) in enumerate(zip(systems, people, strict=True)):
+        for entry in entries_of(keys, held):
+            here.setdefault(entry, []).append(number)
     found: dict[str, set[str]] = {}
     for system in set(of_system):
         wanted = {key for (_, keys), own in zip(people, of_system, strict=True) if own == system for key in keys}
         found[system] = set(repository.alike(ctx, wanted, each=1, without=system)) if wanted else set()
-    return [not found[own].isdisjoint(keys) for (_, keys), own in zip(people, of_system, strict=True)]
+    maybe = [not found[own].isdisjoint(keys) for (_, keys), own in zip(people, of_system, strict=True)]
+    for number, ((_, keys), own) in enumerate(zip(people, of_system, strict=True)):
+        for key in keys:
+            beside = here.get(likeness_entry(key, own), ())
+            if any(other != number for other in beside):
+                for one in (number, *beside):
+                    maybe[one] = True
+    return maybe
 
 
 def known_resources(

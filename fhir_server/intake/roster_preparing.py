@@ -18,7 +18,7 @@ from multiprocessing import get_context, parent_process
 from types import TracebackType
 
 from fhir_server.access.context import AccessContext
-from fhir_server.conditional import claim_key
+from fhir_server.conditional import claim_key_of
 from fhir_server.errors import FhirError
 from fhir_server.importing import DoorAddress, Encoded, prepare
 from fhir_server.intake.tables import TextRow
@@ -27,7 +27,7 @@ from fhir_server.repository import Repository
 from fhir_server.search.likeness import blocking_keys
 from mappings.identity import Key
 from mappings.roster import Layout, Refused, RosterRow, RosterSource, map_row
-from mappings.systems import identifier_criteria
+from mappings.systems import token
 
 # Rows from which it pays to start further processes, which takes two seconds.
 MANY_ROWS = 20_000
@@ -84,7 +84,7 @@ def _alone(row: RosterRow, carried: Counter[Key]) -> bool:
 
 def _ready(repository: Repository, work: Work, row: RosterRow, encoding: bool) -> ReadyRow:
     born = row.patient["birthDate"]
-    claims = [claim_key("Patient", f"{identifier_criteria(*key)}&birthdate={born}") for key in row.match_keys]
+    claims = [claim_key_of("Patient", (("identifier", token(*key)), ("birthdate", born))) for key in row.match_keys]
     encoded: tuple[Encoded, ...] = ()
     if encoding:
         id = new_id()

@@ -72,6 +72,11 @@ class Node:
     keys: dict[str, str] | None = None
     """Where one text tells the slices apart: the text -> the slice. What most slicings of identifiers and all of
     extensions come to, so that an occurrence is looked up and not held against each slice."""
+    asked_types: tuple[TypeRef, ...] = ()
+    """The types, where R4 allows more than these."""
+    asked_children: tuple[Node, ...] = ()
+    """The children, but for those by which an occurrence was found to be of this slice."""
+    may_be_absent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def lay_out(definition: Json, find: Find) -> Profile:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Problem(f"its elements cannot be read ({type(error).__name__}: {str(error)[:80]})") from error
     _prune(root)
-    _settle(root, root)
+    _settle(root, root, "")
     return Profile(definition.get("url", ""), definition["type"], root, tuple(sources), tuple(missing))
 
 
@@ -269,11 +274,14 @@ def _asks(node: Node, element: Element) -> bool:
     )
 
 
-def _settle(node: Node, root: Node) -> None:
+def _settle(node: Node, root: Node, around: str) -> None:
     """Works out once what every occurrence would have to ask again, and joins repeated content: last, since a tree
-    with an item in its own item has no end."""
-    for inner in (*node.children.values(), *node.slices.values()):
-        _settle(inner, root)
+    with an item in its own item has no end. `around` is the type or backbone that the element is of."""
+    kind = inside_of(node)
+    for child in node.children.values():
+        _settle(child, root, kind)
+    for slice_ in node.slices.values():
+        _settle(slice_, root, around)
     node.of_value = bool(
         node.fixed or node.pattern or node.value_set or node.low or node.high or node.max_length is not None
     )
@@ -288,6 +296,27 @@ def _settle(node: Node, root: Node) -> None:
         if repeated is not None:
             node.children = repeated.children
             node.constraints += repeated.constraints
+    node.asked_types = () if _any_type_will_do(node, around) else node.types
+    node.asked_children = tuple(node.children.values())
+    if node.keys is not None:
+        told_by = slicing_of(node)[0].path
+        for slice_ in node.slices.values():
+            slice_.asked_children = tuple(each for each in slice_.asked_children if each.name != told_by or _more(each))
+    node.may_be_absent = node.min == 0 and all(slice_.min == 0 for slice_ in node.slices.values())
+
+
+def _any_type_will_do(node: Node, around: str) -> bool:
+    """Whether the types a node names are all that R4 allows there."""
+    if not around or any(each.profiles or each.targets for each in node.types):
+        return False
+    possible = {row.type for row in properties(around).values() if row.element.name == node.name}
+    return bool(possible) and possible <= {each.code for each in node.types}
+
+
+def _more(node: Node) -> bool:
+    """Whether a node asks more than that its value is a certain one."""
+    asked = (node.children, node.slices, node.constraints, node.asked_types, node.value_set, node.low, node.high)
+    return any(asked) or node.max_length is not None
 
 
 def slicing_of(node: Node) -> tuple[Discriminator, ...]:

@@ -107,12 +107,14 @@ class _Check:
             return
         if node.of_value:
             self._values(node, item)
-        if node.types:
-            self._types(node.types, item)
+        if node.asked_types:
+            self._types(node.asked_types, item)
         for constraint in node.constraints:
             self._constraint(constraint.key, constraint.severity, constraint.human, constraint.expression, item)
-        for child in node.children.values():
-            self.all(child, occurrences(item, child.name), item.expression)
+        for child in node.asked_children:
+            found = occurrences(item, child.name)
+            if found or not child.may_be_absent:
+                self.all(child, found, item.expression)
 
     def _values(self, node: Node, item: Item) -> None:
         if node.fixed and not same(item.value, node.fixed[0]):
@@ -227,11 +229,13 @@ class _Check:
             self._slices(node, items, parent)
 
     def _count(self, node: Node, items: list[Item], parent: str, name: str) -> None:
+        if len(items) >= node.min and (node.max is None or len(items) <= node.max):
+            return
         where = f"{parent}.{node.name}"
         if len(items) < node.min:
             text = f"'{name}' must be there" + (f" {node.min} times" if node.min > 1 else "")
             self.add(f"{text}; it is there {len(items)} times." if items else f"{text}.", where, "required")
-        if node.max is not None and len(items) > node.max:
+        else:
             text = f"'{name}' may be there at most {node.max} times, not {len(items)}."
             self.add(text if node.max else f"'{name}' must not be there.", where, "structure")
 

@@ -181,6 +181,37 @@ def test_both_in_one_file_are_two_people_and_one_question(repository: Repository
     assert counts(imported(repository, path)) == (2, 0, 0, 2, 0)
 
 
+def test_two_rows_of_a_file_without_a_common_number_are_two_people_and_one_question(
+    repository: Repository, tmp_path: Path
+) -> None:
+    by_card = [*AN[:6], ""]
+    by_identity = ["", *AN[1:6], "079090000501"]
+    path = written(tmp_path, [by_card, BINH, by_identity])
+    assert counts(imported(repository, path)) == (3, 3, 0, 0, 0)
+    (task,) = found(repository, "Task", code="possible-duplicate")
+    both = {each["id"] for each in found(repository, "Patient", name="an")}
+    assert {task["focus"]["reference"], task["for"]["reference"]} == {f"Patient/{id}" for id in both}
+    assert counts(imported(repository, path)) == (3, 0, 0, 3, 0)
+
+
+@pytest.mark.parametrize("mistyped", ["GD4797900000591", "GD4799700000501", "GD479790000501"])
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one file", "in two files"])
+def test_a_card_with_a_digit_mistyped_is_a_new_person_and_a_question(
+    repository: Repository, tmp_path: Path, mistyped: str, at_once: bool
+) -> None:
+    other = [mistyped, *AN[1:]]
+    for rows in [[AN, other]] if at_once else [[AN], [other]]:
+        imported(repository, written(tmp_path, rows))
+    assert len(found(repository, "Patient")) == 2
+    assert len(found(repository, "Task", code="possible-duplicate")) == 1
+
+
+def test_a_namesake_of_the_same_day_with_another_card_is_no_question(repository: Repository, tmp_path: Path) -> None:
+    imported(repository, written(tmp_path, [AN, ["GD4797911111222", *AN[1:]], ["GD4797922222333", *AN[1:]]]))
+    assert len(found(repository, "Patient")) == 3
+    assert found(repository, "Task", code="possible-duplicate") == []
+
+
 def test_rows_of_a_merged_person_reach_who_stands_for_it(repository: Repository, tmp_path: Path) -> None:
     old = ["GD4797900000777", *AN[1:]]
     imported(repository, written(tmp_path, [AN]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.search.likeness import blocking_keys
+from fhir_server.search.likeness import blocking_keys, is_of_number
 from mappings import systems
 from mappings.identity import judge
 from mappings.names import resembles
@@ -98,3 +98,13 @@ def test_swapped_words_and_days_lead_to_the_same_keys() -> None:
     assert blocking_keys(told()) == blocking_keys(told("Lí Nguyễn Thị", "1985-02-09"))
     assert blocking_keys(told()) == ["1985 li nguien thi", "1985-02-09 lnt"]
     assert blocking_keys(told(born="")) == []
+
+
+def test_one_wrong_or_missing_digit_leaves_half_of_the_number_to_be_found_by():
+    def keys(number: str) -> set[str]:
+        return {key for key in blocking_keys(told(bhxh=number)) if is_of_number(key)}
+
+    assert keys("7900000501") == {"1985-09-02 li nguien thi#!79000-", "1985-09-02 li nguien thi#!-00501"}
+    for mistyped in ("7900000502", "7900100501", "790000501", "79000005011", "7900000510"):
+        assert keys("7900000501") & keys(mistyped)
+    assert not keys("7900000501") & keys("7911111502")

@@ -6,11 +6,11 @@ from typing import Any
 
 from fhir_server.access.context import AccessContext
 from fhir_server.repository import Repository
-from fhir_server.search.likeness import LIKENESS, blocking_keys
+from fhir_server.search.likeness import LIKENESS, TELLING_APART, blocking_keys, likeness_entry
+from mappings import systems
 from tests.repository.people import bundle
 
 OPEN = AccessContext.unrestricted("test")
-SYSTEM = "http://example.test/number"
 
 
 def patient(name: str = "Hồ Thị Mơ", born: str = "1950-02-03", **more: Any) -> dict[str, Any]:
@@ -40,10 +40,19 @@ def test_a_name_or_date_that_changed_leads_to_nobody_any_more(repository: Reposi
     assert alike(repository, patient()) == set()
 
 
-def test_who_has_a_number_of_a_system_can_be_left_out(repository: Repository) -> None:
-    put(repository, "numbered", patient(identifier=[{"system": SYSTEM, "value": "1"}]))
+def test_who_has_a_number_of_a_system_can_be_left_out_on_the_index(repository: Repository) -> None:
+    assert set(TELLING_APART) == {systems.BHXH_NUMBER, systems.CCCD}
+    for count in range(30):
+        put(repository, f"both{count}", patient(identifier=[{"system": each, "value": "1"} for each in TELLING_APART]))
+    put(repository, "insured", patient(identifier=[{"system": systems.BHXH_NUMBER, "value": "2"}]))
     put(repository, "bare", patient())
-    assert alike(repository, patient(), without=SYSTEM) == {"bare"}
+    assert alike(repository, patient(), without=systems.BHXH_NUMBER) == {"bare"}
+    assert alike(repository, patient(), without=systems.CCCD) == {"bare", "insured"}
+    put(repository, "bare", patient(identifier=[{"system": systems.BHXH_NUMBER, "value": "3"}]))
+    assert alike(repository, patient(), without=systems.BHXH_NUMBER) == set()
+    wanted = {"x": {"$in": [likeness_entry(key, systems.CCCD) for key in blocking_keys(patient())]}}
+    stats = repository.store.collection("Patient").find(wanted).explain()["executionStats"]
+    assert stats["totalDocsExamined"] == 2
 
 
 def test_of_very_many_alike_only_some_are_read_on_the_index(repository: Repository) -> None:
