@@ -107,7 +107,7 @@ class Invented:
     @property
     def cccd(self) -> str:
         century_and_sex = 2 * (self.born.year // 100 - 19) + (self.sex == "female")
-        return f"{self.place.cccd_code}{century_and_sex}{self.born.year % 100:02}{self.serial:06}"
+        return f"{self.place.cccd_code}{century_and_sex}{self.born.year % 100:02}{self.serial % 1_000_000:06}"
 
     @property
     def blood_group(self) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from fhir_server.access.context import AccessContext
 from fhir_server.repository import Repository, Stored
 from fhir_server.resource import exact
+from fhir_server.search.intervals import DEFAULT_ZONE
 from fhir_server.search.likeness import TELLING_APART, blocking_keys, entries_of, likeness_entry
 from mappings.identity import Key
 
 Resource = dict[str, Any]
+
+
+def today_here() -> str:
+    """The date in Vietnam."""
+    return datetime.now(DEFAULT_ZONE).date().isoformat()
 
 
 def known_people(repository: Repository, ctx: AccessContext, keys: Iterable[Key]) -> dict[Key, list[Resource]]:

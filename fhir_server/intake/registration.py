@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import Conflict, Forbidden
-from fhir_server.intake.people import AlikePeople, known_people, known_resources, resource_of
+from fhir_server.intake.people import AlikePeople, known_people, known_resources, resource_of, today_here
 from fhir_server.intake.temporary_numbers import temporary_identifier
 from fhir_server.repository import Repository
 from fhir_server.resource.exact import same_content
@@ -30,7 +28,6 @@ Resource = dict[str, Any]
 
 NEW = "new"
 """What `decided` says when the person is none of those who may be meant."""
-_VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 _FACILITY_LENGTH = 5
 
 
@@ -78,7 +75,7 @@ def register(
     """
     if ctx.patient is not None:
         raise Forbidden("Adding people is not open to this caller.")
-    today = today or datetime.now(_VIETNAM).date().isoformat()
+    today = today or today_here()
     account = read_qr(told) if isinstance(told, str) else read_form(told, today=today)
     keys = match_keys(account.patient.get("identifier", []))
     known = known_people(repository, ctx, keys)

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import FhirError, Unavailable
 from fhir_server.intake.matching import queue_entries
-from fhir_server.intake.people import AlikePeople, known_people, known_resources, resource_of
+from fhir_server.intake.people import AlikePeople, known_people, known_resources, resource_of, today_here
 from fhir_server.repository import Repository
 from fhir_server.resource.exact import same_content
 from mappings.identity import Key, Match, Verdict, match
@@ -87,7 +87,7 @@ def plan(
             patient = found.patient
             person = people.get(id(patient)) or Person(f"Patient/{patient['id']}", dict(patient), patient)
             # Changed in place: later rows of the batch match against the person as this row made them.
-            patient.update(merge_patient(patient, row.patient, valid_from=_valid_from(row)))
+            patient.update(merge_patient(patient, row.patient, valid_from=_valid_from(row), today=today_here()))
         people[id(person.patient)] = person
         person.rows.append(row)
         if found.corrected:

@@ -1,6 +1,7 @@
 """A roster that is the whole list of a province or a facility: the cards it does not hold any more are ended.
 
-A card is ended by the end of its Coverage's period, and never deleted. https://hl7.org/fhir/R4/coverage.html
+A card is ended by the end of its period, as a Coverage and as an identifier of its Patient, and never deleted.
+https://hl7.org/fhir/R4/coverage.html
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fhir_server.resource import exact
 from mappings.numbers import parse_bhyt_number
 from mappings.problems import UnreadableInput
 from mappings.resend import replacement
+from mappings.systems import BHYT_CARD
 
 Resource = dict[str, Any]
 
@@ -109,6 +111,7 @@ class Whole:
         """End these cards; one that somebody changes at this moment is told by its new version, and left."""
         ended = [{**each, "period": {**each.get("period", {}), "end": self._last_day}} for each in coverages]
         entries = [replacement(was, becomes) for was, becomes in zip(coverages, ended, strict=True)]
+        entries += self._told_of(repository, ctx, coverages)
         try:
             repository.transaction(ctx, {"resourceType": "Bundle", "type": "transaction", "entry": entries})
         except (Conflict, PreconditionFailed):
@@ -117,6 +120,27 @@ class Whole:
                     yield from self._end(repository, ctx, [each])
             return
         yield from ended
+
+    def _told_of(self, repository: Repository, ctx: AccessContext, coverages: list[Resource]) -> list[Resource]:
+        """The entries by which the people of these cards have them end, too, as identifiers."""
+        numbers = {identifier["value"] for each in coverages for identifier in each.get("identifier", ())}
+        holders = {each.get("beneficiary", {}).get("reference", "").removeprefix("Patient/") for each in coverages}
+        query = [("_id", ",".join(sorted(holders - {""}))), ("_count", str(self.size))]
+        entries = []
+        for _, stored in repository.search(ctx, "Patient", query).entries if holders - {""} else ():
+            patient = exact.parse(stored.json or b"")
+            held = patient.get("identifier", [])
+            told = [self._ended(each) if each.get("value") in numbers else each for each in held]
+            if told != held:
+                entries.append(replacement(patient, {**patient, "identifier": told}))
+        return entries
+
+    def _ended(self, identifier: Resource) -> Resource:
+        period = identifier.get("period", {})
+        runs = period.get("start", "") <= self._last_day < period.get("end", "~")
+        if not runs or identifier.get("system") != BHYT_CARD:
+            return identifier
+        return {**identifier, "period": {**period, "end": self._last_day}}
 
 
 def _names(coverage: Resource) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.context import AccessContext
+from fhir_server.intake.people import today_here
 from fhir_server.intake.rejections import harmless
 from fhir_server.intake.roster import RosterSummary, import_roster
 from fhir_server.intake.roster_batch import plan, write
@@ -179,6 +180,23 @@ def test_both_in_one_file_are_two_people_and_one_question(repository: Repository
     assert counts(imported(repository, path)) == (2, 2, 0, 0, 0)
     assert len(found(repository, "Task", code="possible-duplicate")) == 1
     assert counts(imported(repository, path)) == (2, 0, 0, 2, 0)
+
+
+def test_a_roster_row_ends_the_temporary_number_of_whom_it_finds(repository: Repository, tmp_path: Path) -> None:
+    before, row = today_here(), ["", *AN[1:6], "079090000501"]
+    imported(repository, written(tmp_path, [row]))
+    (stored,) = found(repository, "Patient", identifier="079090000501")
+    temporary = {"use": "temp", "system": systems.TEMPORARY_NUMBER, "value": "VD-79001-20260101-0001"}
+    stored["identifier"].append({**temporary, "period": {"start": "2026-01-01"}})
+    repository.update(CTX, "Patient", stored["id"], stored)
+    path = written(tmp_path, [[*AN[:6], "079090000501"]])
+    for _ in range(2):
+        imported(repository, path)
+        (joined,) = found(repository, "Patient", identifier="VD-79001-20260101-0001")
+        (ended,) = [each for each in joined["identifier"] if each["system"] == systems.TEMPORARY_NUMBER]
+        assert (ended["use"], ended["period"]["start"]) == ("old", "2026-01-01")
+        assert before <= ended["period"]["end"] <= today_here()
+    assert joined["meta"]["versionId"] == "3"
 
 
 def test_two_rows_of_a_file_without_a_common_number_are_two_people_and_one_question(

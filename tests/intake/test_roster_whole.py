@@ -15,6 +15,7 @@ from fhir_server.intake.roster_whole import TooManyEnded, Whole
 from fhir_server.repository import Repository
 from fhir_server.resource import exact
 from mappings.problems import UnreadableInput
+from mappings.systems import BHYT_CARD
 
 CTX = AccessContext.unrestricted("test")
 HEADER = ["Số thẻ BHYT", "Họ và tên", "Ngày sinh", "Giới tính", "Từ ngày", "Đến ngày", "Nơi đăng ký KCB BĐ"]
@@ -46,6 +47,13 @@ def periods(repository: Repository) -> dict[str, tuple[str, str]]:
     }
 
 
+def card_ends(repository: Repository) -> dict[str, str]:
+    """The last digit of each card -> its end as an identifier of its Patient."""
+    page = repository.search(CTX, "Patient", [])
+    found = [each for _, stored in page.entries for each in exact.parse(stored.json or b"")["identifier"]]
+    return {each["value"][-1]: each["period"].get("end", "") for each in found if each["system"] == BHYT_CARD}
+
+
 BEFORE = {number: ("1", "" if number == "2" else "2026-12-31") for number in "123456"}
 ENDED = ("2", "2026-06-30")
 
@@ -69,6 +77,8 @@ def test_vanished_cards_of_a_province_or_facility_are_ended_the_day_before(
     whole = Whole(of, AS_OF, confirmed=True, listed=listed)
     assert imported(repository, tmp_path, [AN], whole).ended == len(ended)
     assert periods(repository) == {number: ENDED if number in ended else was for number, was in BEFORE.items()}
+    ends = {number: ENDED[1] if number in ended else end for number, (_, end) in BEFORE.items()}
+    assert card_ends(repository) == ends
     if ended:
         with listed.open(encoding="utf-8-sig", newline="") as file:
             assert {line[0][-1] for line in list(csv.reader(file))[1:]} == ended
