@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mappings import places, systems
 from mappings.code_lists import provinces
@@ -40,23 +40,32 @@ def address(text: str) -> dict[str, Any] | None:
 
 
 def read_address(
-    field: str, text: str, *, province: str = "", district: str = "", ward: str = ""
+    field: str, text: str, *, province: str = "", district: str = "", ward: str = "", as_of: str = ""
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The home Address of a text, of the codes a source sends beside it, or of both; None when there is neither.
 
-    A place that could be several is given no code: the Problem names `field` and lists the candidates.
+    `as_of` is the day (yyyy-MM-dd) on which the source sent them: it decides where a code has a meaning in both versions
+    and the text does not tell. A place that could be several is given no code: the Problem names `field` and lists the
+    candidates. Where the text names another ward than the codes, the text stands.
     """
     full = clean(text)
-    coded = _by_codes(province.strip(), district.strip(), ward.strip())
+    written = _parts(full)
+    coded = _by_codes(_Codes(province.strip(), district.strip(), ward.strip(), as_of), written)
     if not full and not coded:
         return None, []
+    named, candidates = _by_names(written)
+    problems = []
+    if "city" in coded and "city" in named and not _is_named(coded["city"], named["city"]):
+        problems.append(_contradiction(field, named["city"], coded["city"]))
+        coded = {}
     result: dict[str, Any] = {"use": "home", "text": full or _text_of(coded)}
-    parts = _parts(full) if full else {element: place.name for element, place in coded.items()}
+    parts = {element: place.name for element, place in coded.items()} | written
     result |= {name: parts[name] for name in ("line", "city", "district", "state") if name in parts}
     if "state" in parts:
         result["country"] = "VN"
-    recognised, candidates = (coded, ()) if coded else _by_names(parts)
-    problems = [_doubt(field, parts["city"], candidates)] if candidates else []
+    recognised = named if "city" in named and "city" not in coded else coded or named
+    if candidates and "city" not in coded:
+        problems.append(_doubt(field, written["city"], candidates))
     problems += _add_codes(result, recognised, field)
     return result, problems
 
@@ -77,16 +86,61 @@ def _parts(full: str) -> dict[str, Any]:
     return found
 
 
-def _by_codes(province: str, district: str, ward: str) -> dict[str, Place]:
-    """The places that codes name, of the version in which all of them exist inside each other; empty when in none."""
-    for version in (OLD, NEW) if district else (NEW, OLD):
-        given = {"city": ("ward", ward), "district": ("district", district), "state": ("province", province)}
-        found = {element: places.places(level, version).get(code) for element, (level, code) in given.items() if code}
-        known = {element: place for element, place in found.items() if place is not None}
-        if "city" not in known or len(known) < len(found) or len({places.province_of(it) for it in known.values()}) > 1:
-            continue
+class _Codes(NamedTuple):
+    """The codes a source sends, and the day on which it did."""
+
+    province: str
+    district: str
+    ward: str
+    as_of: str
+
+
+def _by_codes(codes: _Codes, written: dict[str, Any]) -> dict[str, Place]:
+    """The places that codes name, of the version in which all of them exist inside each other; empty when in none.
+
+    `written` are the parts of the text: it tells the version where the codes exist in both.
+    """
+    fitting = [found for version in _versions(codes) if (found := _inside(codes, version))]
+    agreeing = [found for found in fitting if _agrees(found, written)]
+    if codes.ward:
+        return next(iter(agreeing or fitting), {})
+    if not any("district" in found for found in fitting):
+        # A province alone is confirmed by nothing. Seven codes changed their meaning: only the name says which it is.
+        meanings = {places.province_key(found["state"].name) for found in fitting}
+        if not codes.as_of or (len(meanings) > 1 and "state" not in written):
+            return {}
+    return next(iter(agreeing), {})
+
+
+def _versions(codes: _Codes) -> tuple[str, str]:
+    """The likelier version first: only the old one has districts."""
+    old = codes.district or (codes.as_of and codes.as_of < places.CHANGED)
+    return (OLD, NEW) if old else (NEW, OLD)
+
+
+def _inside(codes: _Codes, version: str) -> dict[str, Place]:
+    """The places of a version that the codes name, if each is inside the others; districts are gone from the new one."""
+    given = {"city": ("ward", codes.ward), "state": ("province", codes.province)}
+    given |= {"district": ("district", codes.district)} if version == OLD else {}
+    found = {element: places.places(level, version).get(code) for element, (level, code) in given.items() if code}
+    known = {element: place for element, place in found.items() if place is not None}
+    if not known or len(known) < len(found) or len({places.province_of(it) for it in known.values()}) > 1:
+        return {}
+    if "city" in known:
         return _with_parents(known["city"])
-    return {}
+    return known | {"state": places.province_of(next(iter(known.values())))}
+
+
+def _agrees(found: dict[str, Place], written: dict[str, Any]) -> bool:
+    """Whether the text, as far as it goes, names the same ward and, where there is no ward, the same province."""
+    if "city" in found:
+        return "city" not in written or places.key(written["city"]) == places.key(found["city"].name)
+    return "state" not in written or places.province_key(written["state"]) == places.province_key(found["state"].name)
+
+
+def _is_named(coded: Place, named: Place) -> bool:
+    """Whether a coded ward is the named one, or one of today that the named one went to, or came from it."""
+    return named == coded or coded in places.successors(named) or named in places.successors(coded)
 
 
 def _by_names(parts: dict[str, Any]) -> tuple[dict[str, Place], tuple[Place, ...]]:
@@ -107,6 +161,15 @@ def _by_names(parts: dict[str, Any]) -> tuple[dict[str, Place], tuple[Place, ...
         return _with_parents(found[0]), ()
     # A name that both versions have says nothing about which of the two is meant.
     return ({"state": old} if old and not new else {}), found
+
+
+def _contradiction(field: str, named: Place, coded: Place) -> Problem:
+    return problem(
+        field,
+        coded.code,
+        f"Mã địa bàn {coded.code} là {coded.name}, địa chỉ ghi {named.name}; ghi theo địa chỉ",
+        f"the code {coded.code} is {coded.name}, the address says {named.name}; the address was taken",
+    )
 
 
 def _with_parents(ward: Place) -> dict[str, Place]:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/observation.html, https://hl7.org/fhir/R4/diagnosticrepo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -98,6 +98,7 @@ _LOINC: Mapping[tuple[str, str], tuple[str, str]] = {
     for name in names
 }
 
+_REPORT = "XML4/BAO_CAO/"  # with the code of the service: the row key of its report
 # MA_NHOM of the service in XML3 -> what kind of observation its result is.
 _CATEGORY_OF_GROUP = {"1": "laboratory", "2": "imaging", "3": "exam"}
 
@@ -126,11 +127,9 @@ def quantity(value: Decimal | int, unit: str, comparator: str = "") -> dict[str,
 def results(gathering: Gathering) -> Iterator[Part]:
     """An Observation for each row of XML4, then a DiagnosticReport for each service they are results of."""
     visit = gathering.visit
-    # A supply names the service it was used in, and is none.
-    services = [
-        (key, row) for _, key, row in keyed(visit, "XML3") if row.get("TEN_DICH_VU") or not row.get("MA_VAT_TU")
-    ]
-    ordered = {row.get("MA_DICH_VU", ""): (key, row) for key, row in services}
+    # Results may be sent alone, weeks after what was ordered.
+    services = _ordered_now(gathering) if "XML3" in visit.rows else _ordered_before(gathering)
+    ordered = {row.get("MA_DICH_VU", ""): (reference, row) for reference, row in services}
     by_service: dict[str, list[tuple[str, Row, dict[str, Any]]]] = {}
     for position, key, row in keyed(visit, "XML4"):
         service = row.get("MA_DICH_VU", "")
@@ -140,21 +139,45 @@ def results(gathering: Gathering) -> Iterator[Part]:
         yield key, observation
     for service, rows in by_service.items():
         if service:
-            yield f"XML4/BAO_CAO/{service}", _report(gathering, service, ordered.get(service, ("", {})), rows)
+            yield f"{_REPORT}{service}", _report(gathering, service, ordered.get(service, ("", {})), rows)
+
+
+def _ordered_now(gathering: Gathering) -> Iterator[tuple[str, Row]]:
+    """(reference, row) of each service of XML3. A supply names the service it was used in, and is none."""
+    for _, key, row in keyed(gathering.visit, "XML3"):
+        if row.get("TEN_DICH_VU") or not row.get("MA_VAT_TU"):
+            yield gathering.row_reference(key), row
+
+
+def _ordered_before(gathering: Gathering) -> Iterator[tuple[str, Row]]:
+    """(reference, what is known of its row of XML3) of each service that an earlier sending ordered."""
+    for key, stored in gathering.earlier.items():
+        if stored["resourceType"] == "ServiceRequest" and key.startswith("XML3/") and stored["status"] == "completed":
+            service = _code_in(systems.TECHNICAL_SERVICE, [stored["code"]])
+            group = _code_in(systems.COST_GROUP, stored.get("category", ()))
+            row = {"MA_DICH_VU": service, "TEN_DICH_VU": stored["code"].get("text", ""), "MA_NHOM": group}
+            yield f"ServiceRequest/{stored['id']}", row
+
+
+def _code_in(system: str, concepts: Iterable[Mapping[str, Any]]) -> str:
+    codings = [coding for each in concepts for coding in each.get("coding", ())]
+    return next((coding["code"] for coding in codings if coding.get("system") == system), "")
 
 
 def _report(
     gathering: Gathering, service: str, order: tuple[str, Row], rows: list[tuple[str, Row, dict[str, Any]]]
 ) -> dict[str, Any]:
-    order_key, ordered = order
+    reference, ordered = order
     statuses = {observation["status"] for _, _, observation in rows}
     issued = parse_timestamp(ordered.get("NGAY_KQ", ""))
+    if "XML3" not in gathering.visit.rows:
+        issued = gathering.earlier.get(f"{_REPORT}{service}", {}).get("issued")
     measured = sorted(observation.get("effectiveDateTime", "") for _, _, observation in rows)
     conclusions = dict.fromkeys(row["KET_LUAN"] for _, row, _ in rows if row.get("KET_LUAN"))
     return shaped(
         "DiagnosticReport",
         profile_names.DIAGNOSTIC_REPORT,
-        basedOn=[{"reference": gathering.row_reference(order_key)}] if order_key else None,
+        basedOn=[{"reference": reference}] if reference else None,
         status=statuses.pop() if len(statuses) == 1 else "partial",
         category=rows[0][2]["category"][:1],
         code=concept(systems.TECHNICAL_SERVICE, service, text=ordered.get("TEN_DICH_VU", "")),

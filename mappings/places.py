@@ -19,6 +19,8 @@ OLD = "2004"
 """The codes of QĐ 124/2004/QĐ-TTg with their amendments: 63 provinces, districts, wards, until the end of June 2025."""
 NEW = "2025"
 """The codes of QĐ 19/2025/QĐ-TTg: 34 provinces and 3,321 wards, since July 2025."""
+CHANGED = "2025-07-01"
+"""The first day of NEW."""
 
 _ABBREVIATED = (
     (re.compile(r"^(?:p\.|p(?=\d)) ?"), "phuong "),

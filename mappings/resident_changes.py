@@ -17,7 +17,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from mappings import person, profile_names, systems
 from mappings.addresses import address
 from mappings.dates import parse_date
-from mappings.identity import Key, judge
+from mappings.identity import Key, judge, numbers
 from mappings.json_problems import by_path
 from mappings.names import human_name
 from mappings.numbers import identity_kind, parse_bhyt_number
@@ -31,7 +31,6 @@ STATES = {
     "move": ({"address"}, {"address"}),
     "correction": (set(), {"name", "birthDate", "gender", "cccd", "deceased"}),
 }
-REGISTRATION_BASE = f"{systems.OWN_BASE}/sid/birth-registration/"
 _MOTHER = ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "MTH")
 
 
@@ -127,8 +126,12 @@ def read_change(payload: Any) -> tuple[Change | None, dict[str, list[str]]]:
     }
     if not states:
         problems["$.changes"] = ["Không có thay đổi nào / nothing is changed"]
-    if not {"cccd", "bhyt", "registration"} & loaded["person"].keys():
-        problems["$.person"] = ["Cần cccd, bhyt hoặc registration / cccd, bhyt or registration is needed"]
+    named = loaded["person"].keys()
+    if not {"cccd", "bhyt", "registration"} & named and not {"name", "birthDate"} <= named:
+        problems["$.person"] = [
+            "Cần cccd, bhyt, registration, hoặc name và birthDate"
+            " / cccd, bhyt, registration, or name and birthDate are needed"
+        ]
     elif loaded["kind"] == "birth" and "registration" not in loaded["person"]:
         problems["$.person.registration"] = [
             "Thiếu số giấy khai sinh / the number of the birth registration is missing"
@@ -151,7 +154,7 @@ def _patient(known: Mapping[str, str], sender: str) -> Resource:
     number = parse_bhyt_number(known.get("bhyt", ""))
     identifiers += person.bhyt_identifiers(number, {}) if number else []
     if "registration" in known:
-        identifiers.append({"system": REGISTRATION_BASE + sender, "value": known["registration"]})
+        identifiers.append({"system": systems.BIRTH_REGISTRATION_BASE + sender, "value": known["registration"]})
     patient: Resource = {"resourceType": "Patient", "identifier": identifiers}
     patient |= {"name": [human_name(known["name"])]} if "name" in known else {}
     return patient | ({"birthDate": known["birthDate"]} if "birthDate" in known else {})
@@ -167,7 +170,7 @@ def is_about(change: Change, patient: Resource, applied: Iterable[Change]) -> bo
 
     Who was called A and then B is found under either name, so that two corrections of A may come in any order.
     """
-    registration = (REGISTRATION_BASE + change.sender, change.person.get("registration"))
+    registration = (systems.BIRTH_REGISTRATION_BASE + change.sender, change.person.get("registration"))
     if any((it.get("system"), it.get("value")) == registration for it in patient.get("identifier", ())):
         return True
     wanted = described(change)
@@ -188,15 +191,31 @@ def newborn(change: Change) -> Resource:
     return applied({**base, "meta": {"profile": [profile_names.PATIENT]}, "active": True}, change, [change])
 
 
+def registered(patient: Resource, change: Change) -> Resource:
+    """The Patient with the number under which the birth was registered."""
+    number = {"system": systems.BIRTH_REGISTRATION_BASE + change.sender, "value": change.person["registration"]}
+    known = patient.get("identifier", [])
+    return patient if number in known else {**patient, "identifier": [*known, number]}
+
+
+def is_the_mother(change: Change, patient: Resource) -> bool:
+    """Whether a Patient has a number of the mother, and so is not the child."""
+    return bool(numbers(_patient(change.mother, change.sender)) & numbers(patient))
+
+
 def mother_of(change: Change, child: str) -> Resource | None:
     """The RelatedPerson of the mother, when her number is told. `child` is a reference."""
     identifiers = _patient(change.mother, change.sender)["identifier"]
     if not identifiers:
         return None
     name = human_name(change.mother.get("name", ""))
-    own = {"system": REGISTRATION_BASE + change.sender, "value": f"{change.person['registration']}/mother"}
+    own = {
+        "system": systems.BIRTH_REGISTRATION_BASE + change.sender,
+        "value": f"{change.person['registration']}/mother",
+    }
     return {
         "resourceType": "RelatedPerson",
+        "meta": {"profile": [profile_names.RELATED_PERSON]},
         "identifier": [own, *identifiers],
         "active": True,
         "patient": {"reference": child},

@@ -7,7 +7,7 @@ is created where nobody has told of it yet. https://hl7.org/fhir/R4/encounter.ht
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mappings import laboratory, systems
@@ -45,9 +45,9 @@ def visit_bundle(visit: Visit, patient: str) -> Resource:
     return mapped(visit, patient)[0]
 
 
-def mapped(visit: Visit, patient: str) -> tuple[Resource, list[Problem]]:
-    """visit_bundle with the remarks of the mapping: what was doubtful or left out."""
-    gathering = Gathering(visit, list(visit.remarks))
+def mapped(visit: Visit, patient: str, earlier: Mapping[str, Resource] | None = None) -> tuple[Resource, list[Problem]]:
+    """visit_bundle with the remarks of the mapping: what was doubtful or left out. `earlier`: see Gathering."""
+    gathering = Gathering(visit, list(visit.remarks), earlier=earlier or {})
     about = {"subject": {"reference": patient}}
     encounter_url = urn(systems.visit_system(visit.facility), visit.ma_lk)
     entries = []

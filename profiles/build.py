@@ -18,6 +18,7 @@ from profiles.code_systems import code_systems, value_sets
 from profiles.definitions import structure_definitions
 from profiles.guide import guide
 from profiles.naming_systems import naming_systems
+from profiles.operations import operation_definitions
 from profiles.page import PAGE, page
 from profiles.places import place_resources
 from profiles.search_parameters import search_parameters
@@ -31,6 +32,7 @@ def conformance(base: Path | None = None) -> list[dict[str, Any]]:
         *value_sets(),
         *structure_definitions(base),
         *search_parameters(),
+        *operation_definitions(),
     ]
     return [*made, guide([*made, *place_resources()])]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mappings import code_lists, systems
+from mappings.qd831.table import VALUES, fields
 from profiles.stamp import stamped
 
 BLOOD_GROUPS = {
@@ -21,6 +22,20 @@ BLOOD_GROUP_CODES = {
     "10331-7": "Rh [Type] in Blood",
 }
 _AREAS = {"K1": "Khu vực K1", "K2": "Khu vực K2", "K3": "Khu vực K3"}
+_PURPOSES = {
+    "declare": "Tự khai thông tin sức khỏe",
+    "care": "Khám bệnh, chữa bệnh",
+    "statistics": "Thống kê",
+    "facility": "Mở hồ sơ cho một cơ sở trong 30 phút",
+}
+_AUDITED = {
+    "card": "Mở hồ sơ bằng thẻ",
+    "pin": "Nhập mã PIN",
+    "export": "Xuất dữ liệu",
+    "import": "Nhập dữ liệu",
+    "submission": "Gửi qua cổng tiếp nhận",
+    "page": "Xem trang",
+}
 _VN_CORE = "Chép từ bản dự thảo VN Core (http://fhir.ehealth.gov.vn/core); VN Core giữ quyền định nghĩa."
 _OPEN = "Danh mục mở: mã do cơ quan ban hành quản lý, không chép vào đây."
 
@@ -39,6 +54,11 @@ def _displays(kinds: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {code: kind["display"] for code, kind in kinds.items()}
 
 
+def _items() -> dict[str, str]:
+    """The codes of Observations that QĐ 831 gives; named where LOINC or a blood group names them."""
+    return {row.code: row.display for row in fields() if row.kind in VALUES}
+
+
 def _systems() -> Iterator[_System]:
     listed = code_lists.codes
     own = (
@@ -52,9 +72,20 @@ def _systems() -> Iterator[_System]:
         (systems.LIVING_AREA_CODE, "BhytLivingArea", "Khu vực sinh sống trên thẻ BHYT", _AREAS),
         (systems.BLOOD_GROUP, "BloodGroup", "Nhóm máu ABO và Rh", BLOOD_GROUPS),
         (systems.RECORD_SOURCE, "RecordSource", "Nguồn của thông tin", {"self-declared": "Người dân tự khai"}),
+        (systems.VISIT_STATE, "VisitState", "Trạng thái gửi của hồ sơ", {"cancelled": "Hồ sơ đã hủy"}),
+        (systems.IDENTITY_TASK, "IdentityTask", "Việc xác định một người",
+         {"possible-duplicate": "Có thể là cùng một người"}),
+        (systems.CONSENT_PURPOSE, "ConsentPurpose", "Mục đích người dân đồng ý", _PURPOSES),
     )  # fmt: skip
     for url, name, title, codes in own:
         yield _System(url, url.rsplit("/", 1)[1], name, title, codes)
+    for url, name, title, codes, description in (
+        (systems.AUDIT_OPERATION, "AuditOperation", "Thao tác trong nhật ký truy cập", _AUDITED,
+         "Ngoài các mã này: tên của thao tác FHIR ($everything ghi là everything)."),
+        (systems.HEALTH_RECORD_ITEM, "HealthRecordItem", "Mục của hồ sơ sức khỏe cá nhân (QĐ 831)", _items(),
+         "Mã là đường dẫn và tên trường. Ngoài các mã này: tên trường/giá trị đã gửi, như BENHTAT/2."),
+    ):  # fmt: skip
+        yield _System(url, url.rsplit("/", 1)[1], name, title, codes, "fragment", description)
     vn_core = (
         (systems.ETHNIC_GROUP, "EthnicGroup", "Dân tộc", "ethnic_groups", "complete"),
         (systems.RELIGION, "Religion", "Tôn giáo", "religions", "fragment"),

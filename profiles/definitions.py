@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mappings import systems
+from profiles import rules
 from profiles.snapshot import snapshot
 from profiles.stamp import stamped
 from profiles.structures import EXTENSIONS, STRUCTURES, Extension, Structure
@@ -39,8 +40,11 @@ def _profile(row: Structure) -> dict[str, Any]:
 def _extension(row: Extension) -> dict[str, Any]:
     made = _stamped(row.url, row.title, "Extension")
     made["context"] = [{"type": "element", "expression": each} for each in row.on]
+    url = {"url": {"fixedUri": row.url}}
+    if row.parts:
+        return {**made, **_constraining("Extension", {**rules.parts(row.parts), **url, "value[x]": {"max": "0"}})}
     value = {**row.value, "value[x]": {"min": 1, **row.value["value[x]"]}}
-    return {**made, **_constraining("Extension", {"extension": {"max": "0"}, "url": {"fixedUri": row.url}, **value})}
+    return {**made, **_constraining("Extension", {"extension": {"max": "0"}, **url, **value})}
 
 
 def _stamped(url: str, title: str, kind: str) -> dict[str, Any]:

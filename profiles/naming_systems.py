@@ -47,6 +47,26 @@ _NAMING = (
     ),
     ("referral-slip", systems.REFERRAL_SLIP, "", "Số giấy chuyển tuyến (GIAY_CHUYEN_TUYEN)"),
     ("visit-request", systems.VISIT_REQUEST, "", "Một lần gửi hồ sơ lượt khám"),
+    ("carer", systems.CARER, "", "Người chăm sóc được mở hồ sơ: id hồ sơ Patient của chính người đó"),
+    (
+        "birth-registration",
+        systems.BIRTH_REGISTRATION_BASE,
+        "",
+        "Thêm mã nơi gửi vào cuối: số đăng ký khai sinh do nơi đó cấp",
+    ),
+    (
+        "health-record",
+        systems.HEALTH_RECORD_BASE,
+        "",
+        "Thêm mã cơ sở vào cuối: một mục trong hồ sơ sức khỏe cá nhân (QĐ 831) hoặc lượt khám dạng JSON cơ sở đó gửi",
+    ),
+    (
+        "resident-change",
+        systems.RESIDENT_CHANGE_BASE,
+        "",
+        "Thêm mã nơi gửi vào cuối: số thứ tự của một tin biến động dân cư",
+    ),
+    ("audit-actor", systems.AUDIT_ACTOR, "", "Ai đã truy cập, trong nhật ký truy cập: loại và tên, dạng staff:tên"),
     ("sha-256", systems.SHA_256, "", "Giá trị băm SHA-256 của tệp gốc"),
 )
 

@@ -14,9 +14,11 @@ _INTRODUCTION = """# Profiles
 
 Written by `python -m profiles.build` from the tables in `profiles/`; a test keeps it current.
 
-What the mappings make names its profile in `meta.profile` and is held against it on every write. The definitions are
-loaded into the server by `fhir-server serve` and `demo` (nothing is written when they are as they were), and are listed
-by `ImplementationGuide/vn-health-record`. The search parameters can be searched once `$reindex` has taken them up.
+What the mappings make names its profile in `meta.profile` and is held against it on every write. The definitions, and the
+form that citizens fill in (`Questionnaire/self-declaration`), are loaded into the server by `fhir-server serve` and `demo`
+(nothing is written when they are as they were). `ImplementationGuide/vn-health-record` lists the definitions. The search
+parameters can be searched once `$reindex` has taken them up. Every system, extension and operation with a URL of ours that
+the code writes is described here: a test reads the URLs from the code.
 
 Where the draft VN Core guide (`http://fhir.ehealth.gov.vn/core`) has an identifier system, code system or extension, it
 is used. Its profiles are not bases of ours: their snapshots are not published for us to hold anything against, so

@@ -5,6 +5,7 @@ A rule is {element id below the type: what ElementDefinition says of it}. https:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mappings import systems
@@ -80,6 +81,16 @@ def foreign_extensions(**slices: tuple[str, str, str]) -> Rules:
                 "type": [{"code": "CodeableConcept"}],
                 "binding": {"strength": strength, "valueSet": value_set_url(value_set)},
             }
+    return rules
+
+
+def parts(named: Iterable[tuple[str, str]]) -> Rules:
+    """The extensions that an extension consists of, (name, type) each: all of them once."""
+    rules: Rules = {"extension": {"min": 1, **_sliced("value", "url")}}
+    for name, kind in named:
+        rules[f"extension:{name}"] = {"sliceName": name, "min": 1, "max": "1"}
+        rules[f"extension:{name}.url"] = {"fixedUri": name}
+        rules[f"extension:{name}.value[x]"] = {"min": 1, "type": [{"code": kind}]}
     return rules
 
 

@@ -214,6 +214,36 @@ STRUCTURES = (
         "vn-core-familymember-history", "Can be met: it asks nothing that R4 does not.",
     ),
     Structure(
+        names.PATIENT_HISTORY, "Observation", "Tiền sử, yếu tố nguy cơ (QĐ 831)",
+        (
+            rules.coded("category", systems.OBSERVATION_CATEGORY, "social-history"),
+            rules.required("subject", "code.coding"),
+            rules.supported("value[x]", "dataAbsentReason", "component"),
+        ),
+        "vn-core-observation-patienthistory_socialfactor",
+        _ENCOUNTER_MISSING + " VN Core wants a value too: a risk factor that is only named has none, and a smoker's \"no\" "
+        "gives none.",
+    ),
+    Structure(
+        names.EXAM_FINDING, "Observation", "Khám lâm sàng (QĐ 831)",
+        (
+            rules.coded("category", systems.OBSERVATION_CATEGORY, "exam"),
+            rules.required("subject", "encounter", "effective[x]", "value[x]", "code.coding"),
+        ),
+        "vn-core-observation-physicalfindings",
+        "Met, but for `status`: VN Core has `final` only, and what a later record takes back is entered-in-error.",
+    ),
+    Structure(
+        names.RELATED_PERSON, "RelatedPerson", "Thân nhân",
+        (
+            rules.extensions(carerProof=systems.CARER_PROOF),
+            rules.required("identifier"),
+            rules.refers_to("patient", "Patient"),
+            rules.supported("relationship", "name", "telecom"),
+        ),
+        "", _NONE + " Neither relationship nor name is required: QĐ 831 may leave out either.",
+    ),
+    Structure(
         names.SELF_DECLARED_OBSERVATION, "Observation", "Chỉ số do người dân tự khai",
         (rules.self_declared(), rules.required("subject", "performer", "effective[x]")), "", _SELF,
     ),
@@ -240,6 +270,13 @@ STRUCTURES = (
         "vn-core-condition-problemlist", _SELF,
     ),
     Structure(
+        names.SELF_DECLARED_PROCEDURE, "Procedure", "Phẫu thuật do người dân tự khai",
+        (rules.self_declared(), rules.required("asserter", "code"), rules.refers_to("subject", "Patient")),
+        "vn-core-procedure",
+        "VN Core builds on a profile of IPS that wants a date; a citizen may not remember one. FHIR has no state of "
+        "confirmation for a Procedure, so the label says it.",
+    ),
+    Structure(
         names.SELF_DECLARED_FAMILY_HISTORY, "FamilyMemberHistory", "Tiền sử gia đình do người dân tự khai",
         (rules.self_declared(), rules.refers_to("patient", "Patient")),
         "vn-core-familymember-history", "Can be met; ours adds that nobody has confirmed it.",
@@ -248,12 +285,14 @@ STRUCTURES = (
 
 
 class Extension(NamedTuple):
-    """An extension of ours: canonical, title, the elements it may stand on, and the rule of its value."""
+    """An extension of ours: canonical, title, the elements it may stand on, and the rule of its value, or its parts."""
 
     url: str
     title: str
     on: tuple[str, ...]
     value: Rules
+    parts: tuple[tuple[str, str], ...] = ()
+    """(name, type) of each extension in it, which stand in the place of a value."""
 
 
 EXTENSIONS = (
@@ -281,5 +320,13 @@ EXTENSIONS = (
             "value[x].version": {"min": 1},
             "value[x].code": {"min": 1},
         },
+    ),
+    Extension(
+        systems.CARER_PROOF, "Giấy tờ chứng minh quyền chăm sóc mà nhân viên đã xem", ("RelatedPerson",),
+        rules.only("value[x]", "code"),
+    ),
+    Extension(
+        systems.MATCH_FACT, "Một điểm giống hoặc khác nhau mà Patient/$match đã xét", ("Bundle.entry.search",), {},
+        (("fact", "code"), ("agrees", "boolean"), ("points", "decimal")),
     ),
 )  # fmt: skip

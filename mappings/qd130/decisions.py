@@ -56,6 +56,9 @@ MAPPED: Mapping[str, Paths] = {
         "MA_DANTOC": "Patient.extension.valueCodeableConcept.coding.code",
         "MA_NGHE_NGHIEP": "Patient.extension.valueCodeableConcept.coding.code",
         "DIA_CHI": "Patient.address.text",
+        "MATINH_CU_TRU": "Patient.address._state.extension.valueCoding.code",
+        "MAHUYEN_CU_TRU": "Patient.address._district.extension.valueCoding.code",
+        "MAXA_CU_TRU": "Patient.address._city.extension.valueCoding.code",
         "DIEN_THOAI": "Patient.telecom.value",
         "MA_THE_BHYT": "Patient.identifier.value; Coverage.subscriberId",
         "MA_DKBD": "Coverage.network",
@@ -187,9 +190,6 @@ ARCHIVED: Mapping[str, Mapping[str, str]] = {
     "XML1": {
         _MONEY: "T_THUOC T_VTYT T_TONGCHI_BV T_TONGCHI_BH T_BNTT T_BNCCT T_BHTT T_NGUONKHAC T_BHTT_GDV",
         _PAYMENT_RULE: "NGAY_MIEN_CCT NGAY_TTOAN NAM_QT THANG_QT MA_TTDV",
-        "a code without the version of its list (63 or 34 provinces) would be misread; DIA_CHI is what is mapped": (
-            "MATINH_CU_TRU MAXA_CU_TRU"
-        ),
     },
     "XML2": {
         _MONEY: (
@@ -234,7 +234,6 @@ IGNORED: Mapping[str, Mapping[str, str]] = {
     "XML0": {"position in the sending, says nothing of the visit": "STT"},
     "XML1": {
         "position in the sending, says nothing of the visit": "STT",
-        "districts ceased to exist in July 2025": "MAHUYEN_CU_TRU",
     },
 }
 # In every table: a field held in reserve by the decision, without a meaning.

@@ -6,7 +6,7 @@ shared: they are made where nobody has told of them before. https://hl7.org/fhir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,15 @@ Part = tuple[str, Resource]
 
 @dataclass(slots=True)
 class Gathering:
-    """One visit being mapped: the remarks so far, and the shared resources it has named, by fullUrl."""
+    """One visit being mapped: the remarks so far, and the shared resources it has named, by fullUrl.
+
+    `earlier` is what is stored of the visit, by row key, for what the tables of this sending only point to.
+    """
 
     visit: Visit
     remarks: list[Problem] = field(default_factory=list)
     shared: dict[str, Resource] = field(default_factory=dict)
+    earlier: Mapping[str, Resource] = field(default_factory=dict)
 
     def row_reference(self, key: str) -> str:
         """The fullUrl of what a row of this visit becomes."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mappings import person, profile_names, systems
-from mappings.addresses import address
+from mappings.addresses import read_address
 from mappings.dates import parse_date, period
 from mappings.giamdinhhs import Row, Visit
 from mappings.identity import Key
@@ -64,9 +64,25 @@ def patient_from_visit(visit: Visit) -> tuple[Resource, list[Problem]]:
     patient |= {"telecom": telecom} if telecom else {}
     patient["gender"] = sex
     patient |= {"birthDate": birth_date} if birth_date else {}
-    home = address(summary.get("DIA_CHI", ""))
+    home, doubts = _home(visit)
     patient |= {"address": [home]} if home else {}
-    return patient, remarks
+    return patient, remarks + doubts
+
+
+def _home(visit: Visit) -> tuple[Resource | None, list[Problem]]:
+    summary = visit.summary
+    arrived = parse_date(summary.get("NGAY_VAO", "")[:8])
+    # Codes that no province confirms may be slips of the pen.
+    province = summary.get("MATINH_CU_TRU", "")
+    district, ward = (summary.get(name, "") if province else "" for name in ("MAHUYEN_CU_TRU", "MAXA_CU_TRU"))
+    return read_address(
+        f"{visit.source}/DIA_CHI",
+        summary.get("DIA_CHI", ""),
+        province=province,
+        district=district,
+        ward=ward,
+        as_of=arrived.value if arrived else "",
+    )
 
 
 def _extensions(summary: Row) -> Iterator[Resource]:

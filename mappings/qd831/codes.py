@@ -8,7 +8,6 @@ from typing import Any
 
 from mappings import systems
 from mappings.person import concept
-from mappings.qd831.person import HEALTH_RECORD_ITEM
 from mappings.qd831.table import FieldRow
 
 Resource = dict[str, Any]
@@ -19,13 +18,13 @@ _LARGEST_INTEGER = 2**31 - 1
 
 def item(code: str, text: str = "") -> Resource:
     """A CodeableConcept of our own code, with the text that stood beside it."""
-    return concept(HEALTH_RECORD_ITEM, code, text=text)
+    return concept(systems.HEALTH_RECORD_ITEM, code, text=text)
 
 
 def own_codes(concept_: Resource | None) -> Iterator[str]:
     """The codes of our own system in a CodeableConcept."""
     for coding in (concept_ or {}).get("coding", ()):
-        if coding.get("system") == HEALTH_RECORD_ITEM:
+        if coding.get("system") == systems.HEALTH_RECORD_ITEM:
             yield coding.get("code", "")
 
 
@@ -36,7 +35,7 @@ def after(prefix: str, codes: Iterable[str]) -> str:
 
 def observation_code(row: FieldRow) -> Resource:
     """The code of the Observation of a field: LOINC's where one fits, and always our own."""
-    own = {"system": HEALTH_RECORD_ITEM, "code": row.code}
+    own = {"system": systems.HEALTH_RECORD_ITEM, "code": row.code}
     loinc = [{"system": systems.LOINC, "code": row.loinc, "display": row.display}] if row.loinc else []
     return {"coding": [*loinc, own], "text": BLOOD.get(row.field, row.field)}
 

@@ -10,7 +10,7 @@ from typing import Any
 from mappings import profile_names, systems
 from mappings.person import concept
 from mappings.qd831.codes import after, item, own_codes, text_of_value
-from mappings.qd831.person import HEALTH_RECORD_ITEM, fhir_date, vietnamese_date
+from mappings.qd831.person import fhir_date, vietnamese_date
 from mappings.qd831.record import Row
 
 Resource = dict[str, Any]
@@ -40,6 +40,7 @@ def factor(row: Row) -> Resource:
     components = [{"code": item(f"DSYEUTO/{name}"), "valueString": row[name]} for name in fields]
     return {
         "resourceType": "Observation",
+        "meta": {"profile": [profile_names.PATIENT_HISTORY]},
         "status": "final",
         "category": [concept(systems.OBSERVATION_CATEGORY, "social-history")],
         "code": code,
@@ -99,7 +100,7 @@ def allergy(row: Row) -> Resource:
     kind = row.get("LOAI", "")
     code = item(f"DIUNG/{kind}", row.get("TEN", ""))
     if "MASO" in row:
-        code["coding"].append({"system": HEALTH_RECORD_ITEM, "code": f"MASO/{row['MASO']}"})
+        code["coding"].append({"system": systems.HEALTH_RECORD_ITEM, "code": f"MASO/{row['MASO']}"})
     resource: Resource = {
         "resourceType": "AllergyIntolerance",
         "meta": {"profile": [profile_names.ALLERGY]},
@@ -130,7 +131,7 @@ def family(kind: str, row: Row, code: str) -> Resource:
     """What somebody in the family has or had. `kind` is DIUNG or BENHTAT."""
     name = item(f"{kind}/{code}", row.get("TEN", row.get("TENBENH", "")))
     if "MASO" in row:
-        name["coding"].append({"system": HEALTH_RECORD_ITEM, "code": f"MASO/{row['MASO']}"})
+        name["coding"].append({"system": systems.HEALTH_RECORD_ITEM, "code": f"MASO/{row['MASO']}"})
     condition: Resource = {"code": name}
     condition |= {"note": [{"text": row["MOTA"]}]} if "MOTA" in row else {}
     return {
@@ -160,7 +161,7 @@ def dose(row: Row) -> Resource:
     """A vaccination that was given, or stands out."""
     codes = [f"{field}/{row[field]}" for field in ("MAVACXIN", "LOAIVACXIN") if field in row] or ["MAVACXIN/"]
     vaccine = item(codes[0], row.get("TENVACXIN", ""))
-    vaccine["coding"] += [{"system": HEALTH_RECORD_ITEM, "code": code} for code in codes[1:]]
+    vaccine["coding"] += [{"system": systems.HEALTH_RECORD_ITEM, "code": code} for code in codes[1:]]
     day = fhir_date(row.get("NGAYTIEM", ""))
     resource: Resource = {
         "resourceType": "Immunization",

@@ -36,8 +36,12 @@ from mappings.qd831.table import (
 from mappings.qd831.visit import diagnosis, encounter, medicine, service, vital_signs
 
 Resource = dict[str, Any]
-RECORD_BASE = f"{systems.OWN_BASE}/sid/health-record/"
 _NUMBERS = ("MADINHDANH", "MABHXH", "MATHE", "SOCMND")
+# Where a value of its own stands -> its category and profile; everywhere else it is of the person's past.
+_KINDS = {
+    PERSON: ("laboratory", profile_names.BLOOD_GROUP),
+    VISIT: ("exam", profile_names.EXAM_FINDING),
+}
 _HISTORY: dict[str, Callable[[Row], Resource]] = {
     FACTOR: factor,
     DISABILITY: disability,
@@ -51,7 +55,7 @@ _HISTORY: dict[str, Callable[[Row], Resource]] = {
 
 def record_system(sender: str) -> str:
     """Identifier system of what a sender's records say, element by element."""
-    return RECORD_BASE + sender
+    return systems.HEALTH_RECORD_BASE + sender
 
 
 def refusals(record: HealthRecord) -> list[Problem]:
@@ -134,15 +138,12 @@ def _of_the_person(record: HealthRecord, remarks: list[Problem]) -> Iterator[tup
 
 
 def _observation(row: FieldRow, text: str) -> Resource:
-    blood = row.path == PERSON
-    resource: Resource = {"resourceType": "Observation"}
-    resource |= {"meta": {"profile": [profile_names.BLOOD_GROUP]}} if blood else {}
-    kind = "laboratory" if blood else "exam" if row.path == VISIT else "social-history"
-    category = [concept(systems.OBSERVATION_CATEGORY, kind)]
+    kind, profile = _KINDS.get(row.path, ("social-history", profile_names.PATIENT_HISTORY))
     return {
-        **resource,
+        "resourceType": "Observation",
+        "meta": {"profile": [profile]},
         "status": "final",
-        "category": category,
+        "category": [concept(systems.OBSERVATION_CATEGORY, kind)],
         "code": observation_code(row),
         **value_of_text(row, text),
     }
@@ -167,7 +168,8 @@ def _relative(row: Row) -> tuple[Resource, list[Problem]]:
     }
     # Sex and birth date are not told here, so what a number says of them contradicts nothing.
     doubts = [remark for remark in remarks if "Giới tính" not in remark.reason_vi]
-    return {"resourceType": "RelatedPerson", "active": True, **{k: v for k, v in parts.items() if v}}, doubts
+    related: Resource = {"resourceType": "RelatedPerson", "meta": {"profile": [profile_names.RELATED_PERSON]}}
+    return {**related, "active": True, **{element: value for element, value in parts.items() if value}}, doubts
 
 
 def _of_a_visit(visit: RecordedVisit) -> Iterator[tuple[str, Resource]]:

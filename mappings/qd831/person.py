@@ -14,18 +14,18 @@ from mappings.code_lists import codes
 from mappings.dates import parse_date
 from mappings.names import clean, human_name
 from mappings.numbers import parse_bhyt_number
+from mappings.places import NEW, OLD, places
 from mappings.problems import Problem, problem
 from mappings.qd831.record import Row
 from mappings.qd831.table import PERSON
 
 Resource = dict[str, Any]
-HEALTH_RECORD_ITEM = f"{systems.OWN_BASE}/CodeSystem/health-record-item"
 BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 _SEXES = {"male": "1", "female": "2"}
 # Its religions are numbered otherwise than those of the VN Core list, so they have a system of their own.
 _CODED = (
     ("MADANTOC", systems.PATIENT_ETHNIC_GROUP, systems.ETHNIC_GROUP, ""),
-    ("MATONGIAO", systems.PATIENT_RELIGION, HEALTH_RECORD_ITEM, "MATONGIAO/"),
+    ("MATONGIAO", systems.PATIENT_RELIGION, systems.HEALTH_RECORD_ITEM, "MATONGIAO/"),
     ("MANGHENGHIEP", systems.PATIENT_OCCUPATION, systems.OCCUPATION, ""),
 )
 _ADDRESSES = (("THUONGTRU", "postal"), ("HIENTAI", ""))
@@ -106,9 +106,19 @@ def _extensions(row: Row, remarks: list[Problem]) -> Iterator[Resource]:
         value = {"url": "code", "valueCodeableConcept": person.concept(systems.NATIONALITY, code)}
         yield {"url": systems.PATIENT_NATIONALITY, "extension": [value]}
     if code := row.get("MATINH_KHAISINH", ""):
-        # Which version of the provinces is meant is not said.
-        place = {"url": systems.PLACE_CODE, "valueCoding": {"system": systems.PROVINCE, "code": code}}
-        yield {"url": BIRTH_PLACE, "valueAddress": {"_state": {"extension": [place]}, "country": "VN"}}
+        yield {"url": BIRTH_PLACE, "valueAddress": {**_province(code), "country": "VN"}}
+
+
+def _province(code: str) -> Resource:
+    """The state of an Address: which version of the codes is meant is not said, so one of two meanings stays as it was sent."""
+    known = [found[code] for version in (OLD, NEW) if code in (found := places("province", version))]
+    if len({place.name for place in known}) != 1:
+        return {"state": code}
+    coding = {"system": systems.PROVINCE, "version": known[0].version, "code": code}
+    return {
+        "state": known[0].name,
+        "_state": {"extension": [{"url": systems.PLACE_CODE, "valueCoding": coding}]},
+    }
 
 
 def _addresses(row: Row) -> tuple[list[Resource], list[Problem]]:
@@ -174,7 +184,9 @@ def _codes_of(extensions: Iterable[Resource]) -> Row:
     for part in by_url.get(systems.PATIENT_NATIONALITY, {}).get("extension", ()):
         codings = part.get("valueCodeableConcept", {}).get("coding", ())
         row["MAQUOCTICH"] = next((it["code"] for it in codings if it.get("system") == systems.NATIONALITY), "")
-    row["MATINH_KHAISINH"] = _place(by_url.get(BIRTH_PLACE, {}).get("valueAddress", {}), "state")
+    born: Resource = by_url.get(BIRTH_PLACE, {}).get("valueAddress", {})
+    sent = born.get("state", "")
+    row["MATINH_KHAISINH"] = _place(born, "state") or (sent if sent.isascii() and sent.isdigit() else "")
     return row
 
 

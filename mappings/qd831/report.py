@@ -27,6 +27,8 @@ kept whole beside what was made of it.
   entered-in-error, the same again writes nothing.
 - **Visits** share the Encounter of QĐ 130 (facility and MA_LK). One that QĐ 130 told of is richer and stays as it is; what the
   record measured is attached to it.
+- **Profiles**: every resource names one ([profiles](../profiles.md)). What QĐ 831 asks of the past is `vn-patient-history`,
+  the findings of a visit `vn-exam-finding`, its tests and pictures `vn-laboratory-result`, relatives `vn-related-person`.
 - **Values** that do not have the form of their field are kept as text. Every Observation carries a code of ours named after
   its field, and LOINC's where it says the same.
 - **The "no" of smokers**: TRANGTHAI=0 with DABO=0 gives no value (unknown), since a known exporter writes it for people who smoke.

@@ -19,6 +19,7 @@ Resource = dict[str, Any]
 RECORDED_VISIT = "HOSOKHAMCHUABENH"
 PRESSURE = ("HUYETAPTT", "HUYETAPTD")
 _PANEL = {"system": systems.LOINC, "code": "85354-9", "display": "Blood pressure panel with all children optional"}
+UNNAMED_SERVICE = "Dịch vụ"
 _GROUPS = {"1": "laboratory", "2": "imaging"}
 
 
@@ -91,14 +92,15 @@ def service(row: Row, when: str) -> Resource:
     """A test or picture with its result as text."""
     group = row.get("MANHOM", "")
     known = [concept(systems.OBSERVATION_CATEGORY, _GROUPS[group])] if group in _GROUPS else []
-    code: Resource = {"text": row["TENDICHVU"]} if "TENDICHVU" in row else {}
+    code: Resource = {"text": row.get("TENDICHVU") or row.get("MADICHVU") or UNNAMED_SERVICE}
     if "MADICHVU" in row:
         code["coding"] = [{"system": systems.TECHNICAL_SERVICE, "code": row["MADICHVU"]}]
     return {
         "resourceType": "Observation",
+        "meta": {"profile": [profile_names.LABORATORY]},
         "status": "final",
         "category": [*known, item(f"DICHVU/{group}")],
-        "code": code or {"text": "Dịch vụ"},
+        "code": code,
         "effectiveDateTime": when,
         **({"valueString": row["KETQUA"]} if "KETQUA" in row else {}),
     }
@@ -161,10 +163,12 @@ def diagnosis_row(resource: Resource) -> Row:
 def service_row(resource: Resource, group: str, result: str) -> Row:
     """DICHVU of an Observation that is a test or picture."""
     code = resource.get("code", {})
+    number, text = _coded(code, systems.TECHNICAL_SERVICE), code.get("text", "")
     return {
-        "MADICHVU": _coded(code, systems.TECHNICAL_SERVICE),
+        "MADICHVU": number,
         "MANHOM": group,
-        "TENDICHVU": code.get("text", ""),
+        # What stands in for a name that was not told is none.
+        "TENDICHVU": "" if text in (number, UNNAMED_SERVICE) else text,
         "KETQUA": result,
     }
 

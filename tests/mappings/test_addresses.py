@@ -100,6 +100,63 @@ def test_codes_alone_make_an_address_and_are_read_by_the_version_they_exist_in()
     assert read_address("", " ") == (None, [])
 
 
+SAIGON = {"province": "79", "ward": "26740"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "city"),
+    [
+        # 26740 was Bến Nghé and is Sài Gòn: the text tells, then the district, then the day.
+        ("P. Bến Nghé, TP HCM", {"as_of": "2026-11-24"}, ["2004:26740", "2025:26740"]),
+        ("Phường Sài Gòn, TP HCM", {"district": "760", "as_of": "2026-11-24"}, ["2025:26740"]),
+        ("12 Lê Lợi", {"district": "760", "as_of": "2026-11-24"}, ["2004:26740", "2025:26740"]),
+        ("12 Lê Lợi", {"as_of": "2025-06-30"}, ["2004:26740", "2025:26740"]),
+        ("12 Lê Lợi", {"as_of": "2025-07-01"}, ["2025:26740"]),
+        # The district is gone, and is still sent with a ward of today.
+        ("12 Lê Lợi", {"district": "001", "as_of": "2026-11-24"}, ["2025:26740"]),
+    ],
+)
+def test_a_code_of_both_versions_is_read_by_text_district_and_day(
+    text: str, sent: dict[str, str], city: list[str]
+) -> None:
+    address, problems = read_address("XML1/DIA_CHI", text, **SAIGON, **sent)
+    assert (codes(address, "city"), problems) == (city, [])
+    assert address is not None
+    assert address["text"] == text
+    assert codes(address, "state")[-1] == "2025:79"
+
+
+def test_what_the_text_leaves_out_is_named_by_the_codes() -> None:
+    address, _ = read_address("", "12 Lê Lợi", **SAIGON, as_of="2026-11-24")
+    assert address is not None
+    assert (address["line"], address["city"], address["state"]) == (
+        ["12 Lê Lợi"],
+        "Phường Sài Gòn",
+        "Thành phố Hồ Chí Minh",
+    )
+
+
+def test_codes_that_contradict_the_text_are_told_and_the_text_stands() -> None:
+    address, (problem,) = read_address("F", "Phường Bến Thành, Thành phố Hồ Chí Minh", **SAIGON, as_of="2026-11-24")
+    assert codes(address, "city") == ["2025:26743"]
+    assert (problem.field, "26740" in problem.reason_vi) == ("F", True)
+
+
+def test_a_province_alone_is_coded_where_its_code_means_one_place() -> None:
+    for province, sent, state in (
+        ("74", {"as_of": "2026-11-24"}, ["2004:74", "2025:79"]),  # Bình Dương, gone
+        ("24", {"as_of": "2026-11-24"}, []),  # Bắc Giang, or Bắc Ninh of today
+        ("79", {"as_of": "2026-11-24"}, ["2025:79"]),
+        ("79", {"as_of": "2024-11-24"}, ["2004:79", "2025:79"]),
+        ("79", {}, []),
+        ("79", {"district": "760"}, ["2004:79", "2025:79"]),
+    ):
+        address, problems = read_address("", "12 Lê Lợi", province=province, **sent)
+        assert (province, codes(address, "state"), problems) == (province, state, [])
+    address, _ = read_address("", "Tỉnh Bắc Giang", province="24", as_of="2026-11-24")
+    assert codes(address, "state") == ["2004:24", "2025:24"]
+
+
 def test_an_address_stored_before_places_had_codes_is_not_rewritten_for_the_codes() -> None:
     address, _ = read_address("", "Phường Sài Gòn, Thành phố Hồ Chí Minh")
     assert address is not None

@@ -93,7 +93,7 @@ ROWS = st.fixed_dictionaries(
         "MATONGIAO": st.integers(1, 16).map(str),
         "MAQUOCTICH": st.just("VN"),
         "MANGHENGHIEP": DIGITS,
-        "MATINH_KHAISINH": st.sampled_from(["01", "79", "96"]),
+        "MATINH_KHAISINH": st.sampled_from(["01", "79", "96", "24", "00"]),
         "DIACHI_THUONGTRU": WORDS,
         "DIACHI_HIENTAI": WORDS,
         "DIENTHOAI_CD": DIGITS,
@@ -110,6 +110,30 @@ def test_patient_to_xml_to_patient_is_equal_in_all_mapped_fields(row: dict[str, 
     assert row_of(patient) == row
     record = record_of(patient, [], sender="79001", day="2026-11-24", request_id="r")
     assert patient_of(read_record(to_xml(record))[0].of(PERSON))[0] == patient
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "version"),
+    [("79", "Thành phố Hồ Chí Minh", "2004"), ("02", "Tỉnh Hà Giang", "2004"), ("24", "24", None), ("00", "00", None)],
+)
+def test_a_province_of_birth_is_coded_where_its_code_has_one_meaning(
+    code: str, state: str, version: str | None
+) -> None:
+    (extension,) = patient_of({"HOTEN": "A", "MATINH_KHAISINH": code})[0]["extension"]
+    born = extension["valueAddress"]
+    assert born["state"] == state
+    codings = [each["valueCoding"] for each in born.get("_state", {}).get("extension", ())]
+    assert [(each["code"], each["version"]) for each in codings] == ([(code, version)] if version else [])
+
+
+def test_a_service_without_a_name_comes_back_without_one() -> None:
+    unnamed = read_record(SAMPLE.replace(b"<TENDICHVU>Glucose</TENDICHVU>", b""))[0]
+    assert there_and_back(unnamed) == unnamed
+    bare = read_record(re.sub(rb"<MADICHVU>.*?<KETQUA>", b"<KETQUA>", SAMPLE))[0]
+    assert [row for visit in bare.visits for rows in visit.rows.values() for row in rows if "KETQUA" in row] == [
+        {"KETQUA": "5.4 mmol/L"}
+    ]
+    assert there_and_back(bare) == bare
 
 
 def test_the_no_of_a_smoker_is_kept_but_taken_for_no_value() -> None:

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fhir_server.citizen import declaration, submission
-from fhir_server.profile_enforcement import Conformance, claimed
+from fhir_server.citizen.declared_history import DISABILITIES, ILLNESSES
+from fhir_server.intake.visit_archive import archive_entries
+from fhir_server.intake.visit_records import PARTS, provenance
 from mappings import profile_names, systems
 from mappings.code_lists import codes
+from mappings.resend import in_error
 from mappings.roster import Layout, Refused, RosterRow, map_row
 from mappings.visits import patient_from_visit, read_envelope, visit_bundle
-from profiles.structures import STRUCTURES
 from seed import visit_files
-from seed.generate import declarations, roster_rows
+from seed.clinic import envelope
+from seed.generate import declarations, facility_visits, roster_rows
 from seed.people import HEADER, people
+from tests.profiles.kept import broken, check
 
 DATA = Path(__file__).parent.parent / "mappings" / "data"
-CONFORMANCE = Conformance(lambda kind, url: [])
-KINDS = {row.url: row.kind for row in STRUCTURES}
-
-
-def check(resources: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """How many resources there are of each profile. Fails where one names none of its type, or does not keep it."""
-    found: dict[str, int] = {}
-    for resource in resources:
-        ours = [url for url in claimed(resource) if url in KINDS]
-        assert [KINDS[url] for url in ours] == [resource["resourceType"]], resource
-        issues = CONFORMANCE.issues(resource, ours[0])
-        # Every issue, so that "was not checked" counts as a failure too.
-        assert issues == [], (resource, issues)
-        found[ours[0]] = found.get(ours[0], 0) + 1
-    return found
 
 
 def mapped_rows(header: Sequence[str], rows: Iterable[list[str]]) -> Iterable[RosterRow | Refused]:
@@ -63,15 +53,20 @@ def test_the_dirty_roster() -> None:
     assert check(parts(mapped_rows(header, rows))) == {profile_names.PATIENT: 5, profile_names.COVERAGE: 5}
 
 
-def test_the_visits_of_the_samples_and_the_seed() -> None:
-    found: dict[str, int] = {}
-    for file in (DATA / "giamdinhhs_visit.xml", *visit_files()):
-        envelope = read_envelope(file.read_bytes())
-        for visit in envelope.visits:
+def test_the_visits_of_the_samples_and_the_seed_and_500_more() -> None:
+    found: Counter[str] = Counter()
+    invented = facility_visits(list(people(300)), 500)
+    documents = [file.read_bytes() for file in (DATA / "giamdinhhs_visit.xml", *visit_files())]
+    for document in [*documents, *(envelope(*each).encode() for each in invented.items())]:
+        for visit in read_envelope(document).visits:
             made = [entry["resource"] for entry in visit_bundle(visit, "Patient/p")["entry"]]
-            for url, count in check([patient_from_visit(visit)[0], *made]).items():
-                found[url] = found.get(url, 0) + count
-    assert found[profile_names.PATIENT] == found[profile_names.ENCOUNTER] == 41
+            archive = archive_entries(visit, None, "Patient/p", "Encounter/e")[0]
+            told = provenance(["Encounter/e"], {"display": "79001"}, "Nhận", {"reference": archive["fullUrl"]})
+            patient = patient_from_visit(visit)[0]
+            withdrawn = [in_error(each) for each in made if each["resourceType"] in ("Encounter", *PARTS)]
+            found += check([patient, *made, *withdrawn, archive["resource"], told["resource"]])
+    assert found[profile_names.PATIENT] == found[profile_names.VISIT_ARCHIVE] == 541
+    assert found[profile_names.ENCOUNTER] == 2 * 541
     assert {
         *(profile_names.COVERAGE, profile_names.CONDITION, profile_names.VITAL_SIGN, profile_names.LABORATORY),
         *(profile_names.BLOOD_GROUP, profile_names.CLINICAL_NOTE, profile_names.ORGANIZATION),
@@ -90,10 +85,36 @@ def test_what_citizens_declare() -> None:
     assert sum(found.values()) == len(made) > 60
 
 
-def broken(resource: dict[str, Any], profile: str) -> list[str]:
-    issues = CONFORMANCE.issues(resource, profile)
-    assert issues is not None
-    return [expression for issue in issues if issue.severity == "error" for expression in issue.expression]
+def declared(**form: str) -> list[dict[str, Any]]:
+    recorded = datetime.fromisoformat("2026-01-01T08:00:00+07:00")
+    read = declaration.read_form(form, today=recorded.date())
+    assert read.declaration is not None, read.problems
+    return submission.resources(read.declaration, "p", recorded=recorded, submission="s")
+
+
+def test_what_citizens_declare_of_earlier_years() -> None:
+    form = {f"illness_{number}": "on" for number in ILLNESSES} | {
+        f"disability_{number}": "on" for number in DISABILITIES
+    }
+    form |= {"illness_other": "Gút", "disability_other": "Khác", "relative_1": "MTH", "family_1": "3"}
+    form |= {"smoking": "former", "alcohol": "never", "activity": "some", "abo": "A", "rh": "+", "allergy": "no"}
+    found = check([*declared(**form, surgery="Mổ ruột thừa", surgery_year="2001"), *declared(surgery="Mổ mắt")])
+    assert found == {
+        profile_names.SELF_DECLARED_CONDITION: len(ILLNESSES) + len(DISABILITIES),
+        profile_names.SELF_DECLARED_PROCEDURE: 2,
+        profile_names.SELF_DECLARED_FAMILY_HISTORY: 1,
+        profile_names.SELF_DECLARED_OBSERVATION: 4,
+        profile_names.SELF_DECLARED_ALLERGY: 1,
+    }
+
+
+def test_an_operation_without_the_label_of_its_source_is_refused() -> None:
+    (operation,) = declared(surgery="Mổ ruột thừa")
+    profile = profile_names.SELF_DECLARED_PROCEDURE
+    assert broken(operation, profile) == []
+    assert broken({**operation, "meta": {"profile": [profile]}}, profile) == ["Procedure.meta.tag"] * 2
+    unsaid = {name: value for name, value in operation.items() if name != "asserter"}
+    assert broken(unsaid, profile) == ["Procedure.asserter"]
 
 
 def a_row() -> RosterRow:
@@ -130,10 +151,7 @@ def test_a_coverage_area_is_one_of_the_three() -> None:
 
 
 def test_a_declaration_that_claims_to_be_confirmed_is_refused() -> None:
-    form = declaration.read_form({"allergy": "yes", "kind": "food", "substance": "Tôm"}, today=date(2026, 1, 1))
-    assert form.declaration is not None
-    recorded = datetime.fromisoformat("2026-01-01T08:00:00+07:00")
-    (allergy,) = submission.resources(form.declaration, "p", recorded=recorded, submission="s")
+    (allergy,) = declared(allergy="yes", kind="food", substance="Tôm")
     profile = profile_names.SELF_DECLARED_ALLERGY
     assert broken(allergy, profile) == []
     confirmed = {
