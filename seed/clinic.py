@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from xml.sax.saxutils import escape
 
+from seed.medicines import prescribed
 from seed.people import Invented
 
 _XML = '<?xml version="1.0" encoding="utf-8"?>'
@@ -129,6 +130,8 @@ def envelope(facility: str, visits_of_facility: Sequence[InventedVisit]) -> str:
 
 def _record(visit: InventedVisit) -> str:
     tables = {"XML1": _summary(visit)}
+    if medicines := _medicines(visit):
+        tables["XML2"] = medicines
     if visit.results:
         tables["XML4"] = _results(visit)
     if visit.finding:
@@ -183,6 +186,34 @@ def _summary(visit: InventedVisit) -> str:
             MA_HSBA=f"HS{visit.ma_lk[-6:]}",
         )
         + "</TONG_HOP>"
+    )
+
+
+def _medicines(visit: InventedVisit) -> str:
+    ordered = visit.arrived + datetime.timedelta(minutes=60)
+    rows = "".join(
+        "<CHI_TIET_THUOC>"
+        + _elements(
+            MA_LK=visit.ma_lk,
+            STT=str(position),
+            TEN_THUOC=medicine.name,
+            DON_VI_TINH=medicine.unit,
+            HAM_LUONG=medicine.strength,
+            DUONG_DUNG=medicine.route,
+            LIEU_DUNG=medicine.dose,
+            CACH_DUNG=medicine.advice,
+            SO_LUONG=str(medicine.quantity),
+            NGAY_YL=f"{ordered:%Y%m%d%H%M}",
+        )
+        + "</CHI_TIET_THUOC>"
+        for position, medicine in enumerate(
+            prescribed([code for code, _ in visit.illnesses], visit.person.age), start=1
+        )
+    )
+    return (
+        f"<CHITIEU_CHITIET_THUOC><DSACH_CHI_TIET_THUOC>{rows}</DSACH_CHI_TIET_THUOC></CHITIEU_CHITIET_THUOC>"
+        if rows
+        else ""
     )
 
 

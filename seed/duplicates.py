@@ -99,7 +99,10 @@ def _other_digit(number: str, random: Random) -> str:
 
 def _swapped_day(person: Invented) -> str:
     born = person.born
-    return f"{born.year:04}-{born.day:02}-{born.month:02}" if born.day <= 12 else f"{born:%Y-%m}-{born.day ^ 1 or 2:02}"
+    if born.day <= 12:
+        return born.replace(month=born.day, day=born.month).isoformat()
+    # There is nothing to swap: one digit of the day is wrong, and such a day there is.
+    return born.replace(day=born.day - (1 if born.day % 10 else 10)).isoformat()
 
 
 def _words(name: str, random: Random) -> str:

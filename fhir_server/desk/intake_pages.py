@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g, request, url_for
 
-from fhir_server.desk.visiting import Visiting
-from fhir_server.intake import resident_inbox
+from fhir_server.desk.paging import numbered
+from fhir_server.desk.visiting import Visiting, see
+from fhir_server.errors import Conflict
+from fhir_server.intake import resident_inbox, residents
 from fhir_server.intake.gateway.documents import GatewayRequest, GatewayVisit, documents
 from fhir_server.intake.gateway.lists import ERROR_STATUS
 from fhir_server.intake.gateway.visit_states import status_of
@@ -37,7 +38,7 @@ class IntakePages(Visiting):
         )
         if facility:
             found = found.filter(facility=facility)
-        visits = list(found.order_by("-received").limit(SHOWN))
+        visits, following = numbered(found.order_by("-received", "id"), sent.get("page", ""), SHOWN)
         asked = {"begin": begin.isoformat(), "end": end.isoformat(), "status": status, "facility": facility}
         return self.page(
             "desk/gateway.html",
@@ -47,6 +48,7 @@ class IntakePages(Visiting):
             asked=asked,
             statuses=tuple(ERROR_STATUS),
             bound=bool(g.staff.facility),
+            following=following,
         )
 
     def _errors(self, visits: list[GatewayVisit]) -> dict[str, list[dict[str, str]]]:
@@ -57,8 +59,17 @@ class IntakePages(Visiting):
     def residents(self) -> Response:
         """Changes of the population register that wait for a person, and why."""
         waiting = resident_inbox.messages(self.repository).filter(status=resident_inbox.WAITING)
-        rows: list[Any] = list(waiting.order_by("received").limit(WAITING))
-        return self.page("desk/residents.html", rows=rows, total=waiting.count())
+        rows, following = numbered(waiting.order_by("received", "id"), request.args.get("page", ""), WAITING)
+        return self.page("desk/residents.html", rows=rows, total=waiting.count(), following=following)
+
+    def decided(self) -> Response:
+        """Apply a change that waits to whom it is about, or drop it."""
+        name, _, patient = request.form.get("choice", "").rpartition("|")
+        try:
+            residents.decide(self.repository, self.ctx, name, patient)
+        except Conflict:
+            return self.refuse("desk.refused.resident")
+        return see(url_for("desk.residents"))
 
 
 def _day(text: str) -> date | None:

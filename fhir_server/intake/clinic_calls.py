@@ -13,7 +13,6 @@ from fhir_server.intake.gateway.front import gateway_blueprint, reply
 from fhir_server.intake.gateway.replies import Refusal
 from fhir_server.intake.health_records import Incoming, store
 from fhir_server.intake.senders import sender_of
-from fhir_server.intake.visit_records import ARCHIVE_KEY
 from mappings.clinic_json import patient_of_visit, read_visit, record_of_visit, schema
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def create_blueprint(repository: Repository, config: Config) -> Blueprint:
         described, remarks = patient_of_visit(record)
         # A visit's number names it within its facility, whoever it turns out to be about.
         key = uuid.uuid5(uuid.NAMESPACE_URL, f"clinic|{visit['visit']}").hex
-        incoming = Incoming(record, described, key, f"{key}/{ARCHIVE_KEY}", raw, TOLD)
+        incoming = Incoming(record, described, key, raw, TOLD)
         outcome = store(repository, sender.context, incoming, remarks)
         return reply(dataclasses.asdict(outcome), STATUSES.get(outcome.outcome, 200))
 

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction, docs/mappings/qd831.md
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,14 +13,14 @@ from typing import Any, Literal
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import FhirError, Unavailable
 from fhir_server.intake.matching import queue_entries
-from fhir_server.intake.people import known_people, known_resources, resource_of
+from fhir_server.intake.people import AlikePeople, known_people, known_resources, resource_of, standing_for, today_here
 from fhir_server.intake.visit_archive import Sending, sending_entries, too_large
 from fhir_server.intake.visit_outcomes import VisitError, refused_by_the_server
 from fhir_server.intake.visit_records import ARCHIVE_KEY, provenance
 from fhir_server.repository import Repository
 from fhir_server.resource.exact import same_content
 from mappings import systems
-from mappings.identity import match
+from mappings.identity import Match, match
 from mappings.merging import merge_patient
 from mappings.person import if_none_exist, match_keys, urn
 from mappings.problems import Problem
@@ -64,20 +65,22 @@ def receive(repository: Repository, ctx: AccessContext, xml: bytes) -> RecordOut
     described, doubts = patient_of(record.of(PERSON))
     key = record_key(record)
     told = ("QĐ 831", "Hồ sơ sức khỏe cá nhân dạng XML theo QĐ 831/QĐ-BYT")
-    return store(repository, ctx, Incoming(record, described, key, f"{key}/{ARCHIVE_KEY}", xml, told), remarks + doubts)
+    incoming = Incoming(record, described, key, xml, told, names_person=True)
+    return store(repository, ctx, incoming, remarks + doubts)
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A record on its way in, `described` being its Patient. `key` and `archive_key` are values of identifiers within
-    its sender's system; `told` is the title and the kind of what was sent, `raw`."""
+    """A record on its way in, `described` being its Patient. `key` begins the values of its identifiers within its
+    sender's system; `told` is the title and the kind of what was sent, `raw`. `names_person`: whether the key is made
+    from a number of the person, which may have come with somebody else before."""
 
     record: HealthRecord
     described: Resource
     key: str
-    archive_key: str
     raw: bytes
     told: tuple[str, str]
+    names_person: bool = False
 
 
 def store(repository: Repository, ctx: AccessContext, incoming: Incoming, remarks: list[Problem]) -> RecordOutcome:
@@ -95,13 +98,21 @@ def store(repository: Repository, ctx: AccessContext, incoming: Incoming, remark
 def _store(
     repository: Repository, ctx: AccessContext, incoming: Incoming, outcome: RecordOutcome, remarks: list[Problem]
 ) -> None:
-    record, described, key = incoming.record, incoming.described, incoming.key
+    record, described = incoming.record, incoming.described
     system = record_system(outcome.facility)
     keys = match_keys(described["identifier"])
-    found = match(described, keys, known_people(repository, ctx, keys))
+    found = _meant(repository, ctx, described)
     if found.doubt and found.several:
         outcome.errors = _findings("error", "conflict", [found.doubt])
         return
+    key = incoming.key
+    name = {"system": system, "value": f"{key}/{ARCHIVE_KEY}"}
+    archive = _archive(repository, ctx, name)
+    if incoming.names_person and _somebody_else(repository, ctx, archive, found.patient):
+        facts = "|".join([key, *(it.get("text", "") for it in described["name"]), described.get("birthDate", "")])
+        key = uuid.uuid5(uuid.NAMESPACE_URL, facts).hex
+        name = {"system": system, "value": f"{key}/{ARCHIVE_KEY}"}
+        archive = _archive(repository, ctx, name)
     if found.patient is None:
         reference = urn(system, f"{key}/Patient")
         condition = {} if found.possible else if_none_exist(described, keys)
@@ -115,8 +126,6 @@ def _store(
     earlier = list(_earlier(repository, ctx, found.patient, outcome.facility))
     shared = _visits_of_others(repository, ctx, bundle, earlier)
     entries = people + changes(bundle, [*earlier, *shared], silent=_silence(record))
-    name = {"system": system, "value": incoming.archive_key}
-    archive = _archive(repository, ctx, name)
     sending = Sending(incoming.raw, name, *incoming.told, reference, reference)
     archived = sending_entries(sending, archive, {})
     if entries or archived:
@@ -126,6 +135,26 @@ def _store(
     outcome.warnings = _findings(
         "warning", "invalid", [*remarks, *more, *(it for it in (found.corrected, found.doubt) if it)]
     )
+
+
+def _meant(repository: Repository, ctx: AccessContext, described: Resource) -> Match:
+    """Whom a record is about, by its numbers or by a like name and birth date."""
+    keys = match_keys(described["identifier"])
+    known = known_people(repository, ctx, keys)
+    alike = AlikePeople(repository, ctx, [described], known)
+    # Who is not in their second year yet may still go under the name of a parent.
+    year, born = int(today_here()[:4]), described.get("birthDate", "")[:4]
+    return match(described, keys, known, others=alike.of(described), by_name=not born or year - int(born) > 1)
+
+
+def _somebody_else(
+    repository: Repository, ctx: AccessContext, archive: Resource | None, known: Resource | None
+) -> bool:
+    """Whether what an archive holds is of another person than the known one, or than a new one."""
+    if archive is None:
+        return False
+    before = archive["subject"]["reference"].removeprefix("Patient/")
+    return known is None or known["id"] not in (before, standing_for(repository, ctx, before))
 
 
 def _brought_up_to_date(known: Resource, described: Resource) -> list[Resource]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from mappings.identity import Verdict
-from mappings.systems import OWN_BASE
+from mappings.systems import IDENTITY_TASK
 
 Resource = dict[str, Any]
 
-IDENTITY_TASK = f"{OWN_BASE}/CodeSystem/identity-task"
 POSSIBLE_DUPLICATE = "possible-duplicate"
 
 

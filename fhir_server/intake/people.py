@@ -119,6 +119,14 @@ def known_resources(
     return {tokens[value]: stored for value, stored in found.items() if stored}
 
 
+def standing_for(repository: Repository, ctx: AccessContext, patient: str) -> str:
+    """The id of the Patient that stands for this one: whom it was merged into in the end, or itself."""
+    away = repository.merged_away(ctx, [patient])
+    while patient in away:
+        patient = away[patient]
+    return patient
+
+
 def resource_of(stored: Stored) -> Resource:
     """The resource of a live version, decimals exact."""
     if stored.json is None:

@@ -59,4 +59,6 @@ def create_blueprint(repository: Repository, config: Config) -> Blueprint:
 
 def _item(message: inbox.ResidentMessage) -> dict[str, Any]:
     received = message.received.isoformat(timespec="seconds")
-    return {"status": message.status, "reason": message.reason, "received": received, "message": message.payload}
+    possible = [f"Patient/{id}" for id in message.possible]
+    about = {"status": message.status, "reason": message.reason, "received": received, "message": message.payload}
+    return about | ({"possible": possible} if possible else {})

@@ -24,7 +24,8 @@ RECEIVED, WAITING, APPLIED, REFUSED = "received", "waiting", "applied", "refused
 
 class ResidentMessage(Document):
     """One message; the id is sender|sequence. `keys` are the numbers it names its person by, `patient` the id of the
-    Patient it is about once that is known. `reason` says why it waits or was refused."""
+    Patient it is about once that is known, `possible` the ids of those it may be about while it waits. `reason` says
+    why it waits or was refused. `decided` is who on the staff said whom it is about, or that it is about nobody."""
 
     id = StringField(primary_key=True)
     sender = StringField(required=True)
@@ -33,6 +34,8 @@ class ResidentMessage(Document):
     keys = ListField(StringField())
     status = StringField(required=True)
     patient = StringField()
+    possible = ListField(StringField())
+    decided = StringField()
     reason = StringField(default="")
     actor = StringField(required=True)
     received = DateTimeField(required=True)
@@ -87,8 +90,36 @@ def claim(repository: Repository, name: str, patient: str) -> None:
 
 
 def settle(repository: Repository, name: str, status: str, reason: str = "") -> None:
-    """Say how it stands with a message."""
-    messages(repository).filter(id=name).update_one(set__status=status, set__reason=reason, set__tried=now())
+    """Say that a message waits no more, and how it stands."""
+    messages(repository).filter(id=name).update_one(
+        set__status=status, set__reason=reason, set__possible=[], set__tried=now()
+    )
+
+
+def wait(repository: Repository, name: str) -> None:
+    """Say that a message waits for its person; why was said before, or is said by `explain`."""
+    still_open = messages(repository).filter(id=name, status__in=[RECEIVED, WAITING])
+    still_open.update_one(set__status=WAITING, set__tried=now())
+
+
+def explain(repository: Repository, message: ResidentMessage, reason: str, possible: list[str]) -> None:
+    """Say why a message waits, and which Patients (ids) it may be about, where that was not said already."""
+    if (message.reason, message.possible) != (reason, possible):
+        waiting = messages(repository).filter(id=message.id, status=WAITING)
+        waiting.update_one(set__reason=reason, set__possible=possible)
+
+
+def decide(repository: Repository, name: str, actor: str, status: str, patient: str, reason: str) -> bool:
+    """Note what the staff decided about a message; False when it does not wait any more."""
+    waiting = messages(repository).filter(id=name, status=WAITING)
+    noted: dict[str, Any] = {
+        "status": status,
+        "patient": patient or None,
+        "reason": reason,
+        "decided": actor,
+        "possible": [],
+    }
+    return bool(waiting.update_one(**{f"set__{field}": value for field, value in noted.items()}))
 
 
 def unfinished(repository: Repository, keys: Iterable[str] | None = None, limit: int = 200) -> list[ResidentMessage]:

@@ -44,12 +44,13 @@ def import_roster(
     source: RosterSource | None = None,
     whole: Whole | None = None,
     imports: Imports | None = None,
+    named: str = "",
     waits: Callable[[], None] = lambda: None,
     batch_rows: int = BATCH_ROWS,
 ) -> RosterSummary:
     """Import a file; rejected rows go to `rejected_path`. Importing the same file again writes nothing.
 
-    `whole`: the file is the whole list of a province or facility, so that a card it does not hold is ended. `waits` is
+    `named` is what people know the file by, else it is its name. `whole`: the file is the whole list of a province or facility, so that a card it does not hold is ended. `waits` is
     called while another process imports the same file. Raises UnreadableInput when it is not a roster at all (nothing
     has been written then), TooManyEnded, and Unavailable when the store is away.
     """
@@ -58,7 +59,7 @@ def import_roster(
     with RosterOrder(path) as order:
         coding = sorted(source.sex.items())
         name = file_hash(path, str(coding), source.sent_on, str(batch_rows))
-        job = imports.begin(ctx, f"roster {name}", waits=waits)
+        job = imports.begin(ctx, f"roster {name}", file=named or path.name, waits=waits)
         with imports.keeping(job):
             running = _Import(repository, ctx, imports, job, order, batch_rows)
             summary = running.run(rejected_path, Work(ctx, order.layout, source), progress)

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.access.context import AccessContext
@@ -60,8 +60,10 @@ class VisitStoring:
             reference = urn(f"{systems.visit_system(visit.facility)}/patient", visit.ma_lk)
             entries += _newcomer(described, reference, found)
             remarks += [found.doubt] if found.doubt else []
-        bundle, more = mapped(visit, reference)
-        entries += self._entries(visit, bundle, encounter, reference)
+        parts = list(parts_of(self._repository, self._ctx, encounter)) if encounter else []
+        stored_parts = {key_of(part, visit.ma_lk): part for part in parts}
+        bundle, more = mapped(visit, reference, stored_parts)
+        entries += self._entries(visit, bundle, encounter, stored_parts, reference)
         if entries:
             self._write(entries, visit)
         outcome.outcome = "created" if encounter is None else "updated" if entries else "unchanged"
@@ -81,11 +83,20 @@ class VisitStoring:
         before = told.removeprefix("Patient/")
         return told if before in self._repository.merged_away(self._ctx, [before]) else known
 
-    def _entries(self, visit: Visit, bundle: Resource, encounter: Resource | None, patient: str) -> list[Resource]:
-        """What has to be written for the visit, its archive and Provenance included; empty when all is as it was."""
-        parts = list(parts_of(self._repository, self._ctx, encounter)) if encounter else []
-        archive = next((part for part in parts if key_of(part, visit.ma_lk) == ARCHIVE_KEY), None)
-        earlier = [part for part in parts if part is not archive]
+    def _entries(
+        self,
+        visit: Visit,
+        bundle: Resource,
+        encounter: Resource | None,
+        parts: Mapping[str, Resource],
+        patient: str,
+    ) -> list[Resource]:
+        """What has to be written for the visit, its archive and Provenance included; empty when all is as it was.
+
+        `parts` is what is stored of it, by row key.
+        """
+        archive = parts.get(ARCHIVE_KEY)
+        earlier = [part for part in parts.values() if part is not archive]
         url = f"Encounter/{encounter['id']}" if encounter else urn(*visit_key(visit.facility, visit.ma_lk))
         if encounter and visit.source == "XML0" and encounter["status"] != "arrived":
             # A check-in that comes after the visit itself does not open it again.
@@ -94,6 +105,8 @@ class VisitStoring:
         elif encounter:
             earlier.append(encounter)
         shared = list(self._known(bundle))
+        if encounter and "XML3" not in visit.rows:
+            _keep_locations(bundle, encounter, shared)
         sent = {visit.source, *visit.rows}
 
         def silent(resource: Resource) -> bool:
@@ -151,6 +164,18 @@ def _newcomer(described: Resource, reference: str, found: Match) -> list[Resourc
     request = {"method": "POST", "url": "Patient", **condition}
     known = [(f"Patient/{patient['id']}", verdict) for patient, verdict in found.possible]
     return [{"fullUrl": reference, "resource": described, "request": request}, *queue_entries(reference, known)]
+
+
+def _keep_locations(bundle: Resource, encounter: Resource, shared: Iterable[Resource]) -> None:
+    """Has the Encounter of a sending without XML3 keep the departments and beds that an earlier one named there."""
+    urls = {f"{it['resourceType']}/{it['id']}": urn(*_key(it)) for it in shared}
+    for visited in (it["resource"] for it in bundle["entry"] if it["resource"]["resourceType"] == "Encounter"):
+        now = visited.get("location", [])
+        named = {each["location"]["reference"] for each in now}
+        before = [each["location"]["reference"] for each in encounter.get("location", ())]
+        kept = [{"location": {"reference": it}} for it in before if not {it, urls.get(it, it)} & named]
+        if kept:
+            visited["location"] = [*now, *kept]
 
 
 def visit_key(facility: str, ma_lk: str) -> Key:

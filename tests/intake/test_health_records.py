@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -130,9 +132,39 @@ def test_a_record_that_names_nobody_is_rejected_and_says_where(repository: Any, 
 
 
 def test_somebody_with_the_number_of_another_waits_for_a_decision(repository: Any, client: Any) -> None:
-    send(repository)
+    first = send(repository)
+    before = versions(client)
     other = SAMPLE.replace("Nguyễn Thị Ánh Đào".encode(), "Phạm Văn Khác".encode())
     outcome = send(repository, other.replace(b"02/09/1985", b"03/04/1971"))
     assert [it.code for it in outcome.warnings][:1] == ["invalid"]
     (task,) = found(client, "Task?status=requested")
     assert task["focus"]["reference"] == outcome.patient
+    assert versions(client).items() >= before.items(), "what was said of the first person stays theirs"
+    assert send(repository).patient == first.patient
+    assert send(repository, other.replace(b"02/09/1985", b"03/04/1971")).outcome == "unchanged"
+    assert len(found(client, "Task?status=requested")) == 1
+
+
+def renumbered(xml: bytes) -> bytes:
+    """The sample under other numbers: those of its person in one digit, the others left alone."""
+    general, rest = xml.split(b"<QUANHE_GIADINH>", 1)
+    general = general.replace(b"079185000123", b"079185000128").replace(b"7900000123", b"7900000128")
+    return general + b"<QUANHE_GIADINH>" + rest
+
+
+def test_a_record_under_mistyped_numbers_is_a_new_person_in_the_queue(repository: Any, client: Any) -> None:
+    first, outcome = send(repository), send(repository, renumbered(SAMPLE))
+    assert outcome.patient != first.patient
+    (task,) = found(client, "Task?code=possible-duplicate&status=requested")
+    assert (task["focus"]["reference"], task["for"]["reference"]) == (outcome.patient, first.patient)
+    assert "số giấy tờ chỉ khác một chữ số" in task["input"][0]["valueString"]
+    assert send(repository, renumbered(SAMPLE)).outcome == "unchanged"
+    assert len(found(client, "Task")) == 1
+
+
+def test_a_newborn_is_not_taken_for_who_bears_the_name_it_came_with(repository: Any, client: Any) -> None:
+    year = str(datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).year).encode()
+    young = SAMPLE.replace(b"02/09/1985", b"01/01/" + year)
+    first, outcome = send(repository, young), send(repository, renumbered(young))
+    assert outcome.patient != first.patient
+    assert found(client, "Task") == []

@@ -12,7 +12,7 @@ from fhir_server.access.context import AccessContext
 from fhir_server.intake import residents
 from mappings import systems
 from mappings.person import identifier
-from mappings.resident_changes import REGISTRATION_BASE
+from mappings.systems import BIRTH_REGISTRATION_BASE, RESIDENT_CHANGE_BASE
 
 CTX = AccessContext.unrestricted("test")
 CCCD = "079190009001"
@@ -58,7 +58,7 @@ def test_a_correction_makes_one_version_with_a_provenance_that_names_sender_and_
     (entry,) = read(client, f"Provenance?target=Patient/{id}")["entry"]
     assert entry["resource"]["agent"][0]["who"]["identifier"]["value"] == "CA79"
     assert entry["resource"]["entity"][0]["what"]["identifier"] == {
-        "system": f"{residents.MESSAGE_BASE}CA79",
+        "system": f"{RESIDENT_CHANGE_BASE}CA79",
         "value": "7",
     }
 
@@ -100,7 +100,7 @@ def test_a_birth_is_a_new_patient_with_a_mother_however_often_it_is_told(client,
     id = known(repository)
     assert send(client, birth()).json["status"] == "applied"
     assert send(client, birth(2)).json["status"] == "applied"
-    (entry,) = read(client, f"Patient?identifier={REGISTRATION_BASE}CA79|KS-77")["entry"]
+    (entry,) = read(client, f"Patient?identifier={BIRTH_REGISTRATION_BASE}CA79|KS-77")["entry"]
     child = entry["resource"]
     assert (child["birthDate"], child["gender"], child["meta"]["versionId"]) == ("2026-11-01", "female", "1")
     assert child["id"] != id
@@ -114,6 +114,7 @@ def test_a_child_who_bears_the_mothers_name_and_day_is_not_taken_for_her(client,
     assert send(client, birth(changes=same)).json["status"] == "applied"
     assert read(client, "Patient?_summary=count")["total"] == 2
     assert read(client, f"Patient/{id}")["meta"]["versionId"] == "1"
+    assert read(client, "Task?_summary=count")["total"] == 0
 
 
 def test_somebody_unknown_waits_is_listed_and_is_served_when_they_appear(client, repository):
@@ -131,7 +132,7 @@ def test_a_correction_that_comes_before_the_birth_is_applied_after_it(client, re
     about = {"registration": "KS-77"}
     assert send(client, message(2, person=about, changes={"name": "Lê Thị Bé Hai"})).json["status"] == "waiting"
     send(client, birth(1))
-    (entry,) = read(client, f"Patient?identifier={REGISTRATION_BASE}CA79|KS-77")["entry"]
+    (entry,) = read(client, f"Patient?identifier={BIRTH_REGISTRATION_BASE}CA79|KS-77")["entry"]
     assert entry["resource"]["name"][0]["text"] == "Lê Thị Bé Hai"
 
 
@@ -158,6 +159,81 @@ def test_half_a_character_is_refused_and_not_a_fault(client):
     half = json.dumps(message(1, changes={"name": "x"})).replace('"x"', '"\\ud800"')
     answer = client.post(CALLS, data=half, content_type="application/json")
     assert (answer.status_code, list(answer.json["errors"])) == (400, ["$"])
+
+
+def test_who_only_may_be_meant_is_not_changed_and_is_shown_with_the_reason(client, repository):
+    id = known(repository)
+    mistyped = {"cccd": "079190009007", "name": "Lê Văn Mẫu", "birthDate": "1990-05-06"}
+    no_number = {"name": "Lê Văn Mẫu", "birthDate": "1990-05-06"}
+    for sequence, person in ((1, mistyped), (2, no_number)):
+        answer = send(client, message(sequence, "death", person=person, changes={"deceased": "2026-11-03"}))
+        assert (answer.status_code, answer.json["status"]) == (202, "waiting")
+        assert answer.json["reason"].startswith("Có thể là người đã có hồ sơ")
+    residents.work_through(repository)
+    items = client.get(CALLS).json["data"]["items"]
+    assert [(it["message"]["sequence"], it["possible"]) for it in items] == [
+        (1, [f"Patient/{id}"]),
+        (2, [f"Patient/{id}"]),
+    ]
+    assert read(client, f"Patient/{id}")["meta"]["versionId"] == "1"
+
+
+def test_a_message_that_waits_is_shown_with_who_came_since(client, repository):
+    send(
+        client,
+        message(
+            1,
+            person={"cccd": "079190009007", "name": "Lê Văn Mẫu", "birthDate": "1990-05-06"},
+            changes={"gender": "female"},
+        ),
+    )
+    assert "possible" not in client.get(CALLS).json["data"]["items"][0]
+    id = known(repository)
+    residents.work_through(repository)
+    (item,) = client.get(CALLS).json["data"]["items"]
+    assert item["possible"] == [f"Patient/{id}"]
+
+
+def test_a_message_without_a_number_needs_name_and_birth_date(client):
+    answer = send(client, message(1, person={"name": "Lê Văn Mẫu"}, changes={"gender": "female"}))
+    assert (answer.status_code, list(answer.json["errors"])) == (400, ["$.person"])
+
+
+def child(repository: Any, name: str, *identifiers: dict[str, Any]) -> str:
+    """A child born on the day of `birth`, as a roster told of her."""
+    patient = {
+        "resourceType": "Patient",
+        "identifier": list(identifiers),
+        "name": [{"text": name}],
+        "gender": "female",
+        "birthDate": "2026-11-01",
+    }
+    return repository.create(CTX, "Patient", patient).stored.id
+
+
+def test_a_birth_of_a_child_certainly_on_record_is_told_of_that_child(client, repository):
+    id = child(repository, "Lê Thị Bé", identifier("cccd", "079326009009"))
+    states = birth()["changes"] | {"cccd": "079326009009"}
+    assert send(client, birth(changes=states)).json["status"] == "applied"
+    (entry,) = read(client, f"Patient?identifier={BIRTH_REGISTRATION_BASE}CA79|KS-77")["entry"]
+    assert entry["resource"]["id"] == id
+    assert read(client, f"RelatedPerson?patient={id}&_summary=count")["total"] == 1
+    assert (
+        send(client, message(2, person={"registration": "KS-77"}, changes={"gender": "male"})).json["status"]
+        == "applied"
+    )
+    assert read(client, f"Patient/{id}")["gender"] == "male"
+
+
+def test_a_birth_of_a_child_who_may_be_on_record_makes_a_new_one_in_the_queue(client, repository):
+    id = child(repository, "Lê Thị Bé", identifier("card", "TE1790000000012"))
+    assert send(client, birth()).json["status"] == "applied"
+    assert send(client, birth(2)).json["status"] == "applied"
+    (entry,) = read(client, f"Patient?identifier={BIRTH_REGISTRATION_BASE}CA79|KS-77")["entry"]
+    assert entry["resource"]["id"] != id
+    (task,) = read(client, "Task?code=possible-duplicate&status=requested")["entry"]
+    assert task["resource"]["focus"]["reference"] == f"Patient/{entry['resource']['id']}"
+    assert task["resource"]["for"]["reference"] == f"Patient/{id}"
 
 
 SET = (

@@ -208,16 +208,50 @@ def test_a_check_in_that_comes_late_does_not_open_the_visit_again(repository: Re
     assert order["encounter"]["reference"] == f"Encounter/{found(repository, 'Encounter')[0]['id']}"
 
 
-def test_a_table_that_is_not_sent_again_keeps_its_rows(repository: Repository) -> None:
+def without(*tables: str) -> bytes:
+    """The sample as a sending that leaves tables out."""
+    xml = SAMPLE
+    for table in tables:
+        file = re.compile(f"<FILEHOSO><LOAIHOSO>{table}</LOAIHOSO>.*?</FILEHOSO>".encode(), re.DOTALL)
+        assert file.search(xml)
+        xml = file.sub(b"", xml)
+    return xml
+
+
+@pytest.mark.parametrize("table", ["XML2", "XML3", "XML4", "XML5"])
+def test_a_table_that_is_not_sent_again_keeps_its_rows(repository: Repository, table: str) -> None:
     send(repository)
     before = versions(repository)
-    file = re.compile(rb"<FILEHOSO><LOAIHOSO>XML4</LOAIHOSO>.*?</FILEHOSO>", re.DOTALL)
-    without = file.sub(b"", SAMPLE)
-    assert without != SAMPLE
-    assert send(repository, without).outcome == "updated"
+    assert send(repository, without(table)).outcome == "updated"
     # Another content to archive, and nothing else.
     assert versions(repository) == before | {"DocumentReference": 2}
     assert row(repository, "Observation", "XML4/1")["status"] == "final"
+
+
+def test_results_that_come_without_their_orders_are_joined_to_those_sent_before(repository: Repository) -> None:
+    send(repository, without("XML4"))
+    (order,) = found(repository, "ServiceRequest")
+    encounter = found(repository, "Encounter")[0]
+    send(repository, without("XML3"))
+    report = row(repository, "DiagnosticReport", "XML4/BAO_CAO/22.0120.1370")
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{order['id']}"}]
+    assert report["code"] == order["code"]
+    assert found(repository, "Encounter")[0]["location"] == encounter["location"]
+    # Both tables say the same as one after the other, but for the moment of the result, which only XML3 gives.
+    assert "issued" not in report
+    send(repository)
+    again = row(repository, "DiagnosticReport", "XML4/BAO_CAO/22.0120.1370")
+    assert {name for name in again if again[name] != report.get(name)} == {"meta", "issued"}
+
+
+def test_an_image_stays_one_when_its_result_comes_without_the_order(repository: Repository) -> None:
+    image = edited(lambda body: body.replace("<MA_NHOM>1</MA_NHOM>", "<MA_NHOM>2</MA_NHOM>"))
+    assert image != SAMPLE
+    send(repository, image)
+    before = versions(repository, "Observation")
+    assert row(repository, "Observation", "XML4/1")["category"][0]["coding"][0]["code"] == "imaging"
+    send(repository, without("XML3"))
+    assert versions(repository, "Observation") == before
 
 
 def test_the_xml_is_kept_once_for_each_content(repository: Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from fhir_server.access.context import AccessContext
@@ -12,7 +13,9 @@ from fhir_server.repository import Repository
 from fhir_server.resource import exact
 from fhir_server.resource.validation import validate_issues
 from mappings import systems
+from mappings.dates import parse_date
 from seed import roster_file, self_declared_file, visit_files
+from seed.duplicates import accounts
 from seed.generate import observations, patients, write
 
 CTX = AccessContext.unrestricted("test")
@@ -35,9 +38,15 @@ def test_the_demo_is_imported_with_exact_counts_and_only_once(repository: Reposi
     assert (declared.declarations, declared.rejected, declared.existing) == (30, [], 0)
     totals = {
         kind: repository.search(CTX, kind, [("_count", "0")]).total
-        for kind in ("Patient", "Coverage", "Encounter", "AllergyIntolerance")
+        for kind in ("Patient", "Coverage", "Encounter", "AllergyIntolerance", "MedicationRequest")
     }
-    assert totals == {"Patient": 201, "Coverage": 205, "Encounter": 40, "AllergyIntolerance": 23}
+    assert totals == {
+        "Patient": 201,
+        "Coverage": 205,
+        "Encounter": 40,
+        "AllergyIntolerance": 23,
+        "MedicationRequest": 59,
+    }
 
     again = import_roster(repository, CTX, roster_file())
     assert (again.created, again.updated, again.unchanged, again.rejected) == (0, 0, 203, 3)
@@ -68,3 +77,9 @@ def test_generated_resources_are_valid_and_the_same_for_the_same_seed() -> None:
 def test_every_generated_person_has_a_number_of_their_own() -> None:
     numbers = [entry["value"] for patient in patients(1000) for entry in patient["identifier"]]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_invented_accounts_are_born_on_days_that_exist() -> None:
+    told = [account.patient["birthDate"] for account in accounts(5000)]
+    assert [born for born in told if parse_date(born) is None] == []
+    assert all(date.fromisoformat(born) for born in told if len(born) == len("2026-11-24"))

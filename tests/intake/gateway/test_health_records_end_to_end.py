@@ -44,3 +44,16 @@ def test_a_record_without_a_number_is_invalid_and_says_where(hospital):
     done = status(hospital, answer.json["data"]["tracking_id"])
     assert done["status"] == "INVALID"
     assert [it["field_path"] for it in done["errors"]] == ["THONGTINCHUNG/MADINHDANH"]
+
+
+def test_a_record_of_who_may_be_known_is_stored_and_told_of_as_a_warning(hospital, client):
+    send(hospital)
+    general, rest = SAMPLE.replace(b"831-0001", b"831-0002").split(b"<QUANHE_GIADINH>", 1)
+    general = general.replace(b"079185000123", b"079185000128").replace(b"7900000123", b"7900000128")
+    answer = send(hospital, general + b"<QUANHE_GIADINH>" + rest)
+    hospital.work()
+    done = status(hospital, answer.json["data"]["tracking_id"])
+    assert done["status"] == "VALID_WITH_WARNING"
+    (warning,) = done["errors"]
+    assert warning["message"].startswith("Có thể là người đã có hồ sơ")
+    assert json.loads(client.get("/fhir/Task?code=possible-duplicate&_summary=count").data)["total"] == 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.intake.gateway.conftest import PASSWORD, VISITS, visit_called
-from tests.test_cli import COMMAND, Server, _environment, _start, embedded
+from tests.server_process import COMMAND, Server, embedded, environment, start
 
 SENT = 30
 DEADLINE_SECONDS = 90
@@ -42,7 +42,7 @@ def valid(server: Server, token: str) -> int:
 
 @embedded
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    server = _start(tmp_path / "data")
+    server = start(tmp_path / "data")
     made = subprocess.run(
         [
             *COMMAND,
@@ -57,7 +57,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_doubles_nothing
             str(server.data),
         ],
         input=f"{PASSWORD}\n".encode(),
-        env=_environment(),
+        env=environment(),
         capture_output=True,
     )
     assert made.returncode == 0, made.stderr
