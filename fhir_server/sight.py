@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .access import guard
 from .access.consents import ANYBODY, FACILITY, Rule, hidden, holds_now, is_about
-from .access.context import AccessContext
+from .access.context import AccessContext, Foreseen
 from .access.sensitivity import RESTRICTED
 from .records import now
 from .resource.exact import parse
@@ -21,6 +21,7 @@ from .search.entries import document_fields
 from .search.filters import Filter, Owner, Reading, Terminology, all_of, any_of
 from .search.matching import holds
 from .store.care import rules_among
+from .store.foresight import record_stage, told_apart
 from .store.records import Document, Session, Store
 
 BatchCheck = Callable[[list[Document]], list[Document]]
@@ -59,7 +60,7 @@ class Sight:
         self._owner: Owner = None
         self._owner_known = ctx.patient is None
         self._filters: dict[str, list[Filter]] = {}
-        self._denials = None if ctx.denials is None else list(ctx.denials)
+        self._denials = None if ctx.foreseen is None else list(ctx.foreseen.denials)
         # Consent binds facilities and clients; the patient's own view, local tools and open access are not asked.
         self._governed = (
             ctx.patient is None
@@ -172,12 +173,14 @@ class Sight:
         owners = {each["o"] for each in documents if "o" in each}
         if not owners:
             return [] if self.ctx.narrowed else documents
-        places, at = self._places(), _milliseconds()
-        foreseen = self.ctx.denials
-        if foreseen is not None and len(foreseen) <= DENIALS and not self.narrowed:
-            rules = rules_among(foreseen, owners)
+        foreseen = self.ctx.foreseen
+        if foreseen is not None and len(foreseen.denials) <= DENIALS and not self.narrowed:
+            rules = rules_among(foreseen.denials, owners)
+            if not rules.denials:
+                return documents
         else:
-            rules = self._store.care.about(owners, places, ANYBODY, care=self.narrowed)
+            rules = self._store.care.about(owners, self._places(), ANYBODY, care=self.narrowed)
+        places, at = self._places(), _milliseconds()
 
         def met(several: Sequence[Rule], document: Document, *, opens: bool) -> bool:
             labels = document.get("l", ())
@@ -232,7 +235,7 @@ class Sight:
         """The live document of a record that the caller may see, or None. Raises Forbidden without a scope."""
         filters = self.scoped(type) + self._of_patient(type)
         if not filters:
-            found = self._store.current(type, id, session=self._session)
+            found = self._foreseen(type, id) or self._store.current(type, id, session=self._session)
         else:
             wanted = all_of([{"_id": id}, *filters])
             found = next(iter(self._store.currents(type, wanted, limit=1, session=self._session)), None)
@@ -243,6 +246,13 @@ class Sight:
         if found is not None and self._is_asked(type) and not self._open(type, [found]):
             return None
         return found
+
+    def _foreseen(self, type: str, id: str) -> Document | None:
+        """The document, where it was read together with the token and not as of the beginning of a transaction."""
+        foreseen = self.ctx.foreseen
+        if foreseen is None or self._session is not None or (foreseen.type, foreseen.id) != (type, id):
+            return None
+        return foreseen.document
 
     def wanted(self, type: str, wanted: Filter) -> Filter:
         """A filter narrowed to what the caller may see."""
@@ -271,9 +281,21 @@ def places_of(store: Store, facility: str | None, session: Session = None) -> li
     return kept[1]
 
 
-def denials_stage(store: Store, facility: str | None) -> Document:
-    """The stage that adds to any aggregation the Consents that hide something from a facility: AccessContext.denials."""
-    return store.care.denials_stage(places_of(store, facility), ANYBODY, DENIALS + 1)
+class Foresight:
+    """What of the records is read in one question with the token of a facility. The door decides on it afterwards."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def stages(self, facility: str | None, type: str, id: str) -> list[Document]:
+        """What is to be added to the look-up of the token: the Consents that hide something, and a record ("" none)."""
+        hiding = self._store.care.denials_stage(places_of(self._store, facility), ANYBODY, DENIALS + 1)
+        return [record_stage(type, id), hiding] if type else [hiding]
+
+    def foreseen(self, found: Sequence[Document], type: str, id: str) -> Foreseen:
+        """What the stages found."""
+        document, denials = told_apart(found) if type else (None, found)
+        return Foreseen(tuple(denials), type, id, document)
 
 
 def _milliseconds() -> int:

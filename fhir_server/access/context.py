@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .scopes import Scope
 
@@ -20,6 +20,19 @@ CITIZEN_WRITES = frozenset(
 )
 
 
+class Foreseen(NamedTuple):
+    """What was read together with the token, in one question. Nothing of it has been decided upon.
+
+    `denials` are the Consents that hide something from the facility; `document` is the record `id` of `type`, None where
+    it was not found or not asked for. The door still asks whether the caller may see it.
+    """
+
+    denials: tuple[dict[str, Any], ...]
+    type: str = ""
+    id: str = ""
+    document: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class AccessContext:
     """The caller of an interaction.
@@ -30,8 +43,8 @@ class AccessContext:
     limits the caller, () allows nothing. `labels` are the restricted security labels the caller may see; None is all.
     `facility` is the code of the facility that the caller works for, and `narrowed` limits it to that facility's own patients. `purpose` is a
     v3 PurposeOfUse code and `reason` what a person gave as the reason for breaking the glass. `origin` is the network
-    address that the request came from and `request` its number, for the audit trail. `denials` are the Consents that hide
-    something from the facility, where they were read when the request came in; only for what is answered at once.
+    address that the request came from and `request` its number, for the audit trail. `foreseen` is what was read of the
+    records when the request came in; only for what is answered at once.
     """
 
     actor: str
@@ -45,7 +58,7 @@ class AccessContext:
     reason: str = field(default="", repr=False)
     origin: str = field(default="", repr=False)
     request: str = ""
-    denials: tuple[dict[str, Any], ...] | None = field(default=None, repr=False, compare=False)
+    foreseen: Foreseen | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def unrestricted(cls, actor: str) -> AccessContext:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mongoengine import DateTimeField, Document, IntField, StringField
 
@@ -34,8 +34,7 @@ class Spending(Document):
     meta = {"collection": "smart_spending", "auto_create_index": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a caller stands after a request: `remaining` of `limit`, until `reset` seconds from now."""
 
     policy: str
@@ -81,7 +80,9 @@ class Limit:
         with self._lock:
             if minute != self._minute:
                 self._minute, self._purses = minute, {}
-            purse = self._purses.setdefault(caller, _Purse(shared=self.weight))
+            purse = self._purses.get(caller)
+            if purse is None:
+                purse = self._purses[caller] = _Purse(shared=self.weight)
             if purse.own < weight and purse.shared > 0:
                 self._fill(purse, caller, minute, max(weight - purse.own, self.weight // PORTIONS))
             exceeded = purse.own < weight

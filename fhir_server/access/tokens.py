@@ -7,7 +7,7 @@ at every use, https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -112,14 +112,13 @@ def find(database: Any, secret: str, kind: str = ACCESS) -> Mapping[str, Any] | 
 
 
 def find_beside(
-    database: Any, secret: str, stage: Mapping[str, Any]
-) -> tuple[Mapping[str, Any] | None, tuple[dict[str, Any], ...]]:
-    """(the same, for an access token; the documents that a $unionWith stage adds): one question for both."""
-    key = hash_of(secret)
-    found: list[dict[str, Any]] = list(database[COLLECTION].aggregate([{"$match": {"_id": key}}, stage]))
+    collection: Any, key: str, stages: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any] | None, list[dict[str, Any]]]:
+    """(the same, for the access token of a hash; the documents that $unionWith stages add): one question for all."""
+    found: list[dict[str, Any]] = list(collection.aggregate([{"$match": {"_id": key}}, *stages]))
     if not found or found[0]["_id"] != key or not _is_in_force(found[0], ACCESS):
-        return None, ()
-    return found[0], tuple(found[1:])
+        return None, []
+    return found[0], found[1:]
 
 
 def _is_in_force(token: Mapping[str, Any], kind: str) -> bool:

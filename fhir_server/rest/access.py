@@ -12,15 +12,17 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
-from ..access import scopes, tokens
-from ..access.context import EMERGENCY, PATIENT_REQUEST, TREATMENT, AccessContext
+from ..access import audit_record, scopes, tokens
+from ..access.context import EMERGENCY, PATIENT_REQUEST, TREATMENT, AccessContext, Foreseen
 from ..access.documents import hash_of
 from ..access.limits import Limit, Standing
 from ..access.login import CardLogin
 from ..config import Config
 from ..errors import BadRequest, Forbidden, TooMany, Unauthorized
+from ..r4 import RESOURCE_TYPES
+from ..sight import Foresight
 from . import address, responses
 
 _OPEN = AccessContext.unrestricted("open")
@@ -28,13 +30,17 @@ _ANYBODY = AccessContext("anybody", scopes=(), labels=frozenset())
 _CALLER = "fhir_server.caller"
 # What tells nothing of any record. Everything else below the base needs a token, also what has no address.
 _WITHOUT_TOKEN = frozenset({"fhir.GET /metadata", "openapi.show", "smart.discover"})
-# Reads and searches, which are answered at once and write nothing: what is hidden may be asked for with the token.
-_AT_ONCE = frozenset({"fhir.GET /<type>/<id>", "fhir.GET /<type>"})
-_TOKENS_KNOWN = 10_000  # of so many tokens it is remembered of which facility each is, and nothing else
+# Reads and searches, which are answered at once and write nothing: what is hidden may be asked for with the token, and
+# the record that is read too.
+_READ = "fhir.GET /<type>/<id>"
+_AT_ONCE = frozenset({_READ, "fhir.GET /<type>"})
+_TOKENS_KNOWN = 10_000  # of so many tokens it is remembered what to ask with them, and nothing that counts
+_NO_RECORD = ("", "")
 _BUNDLE = "fhir.POST /"
 _BYTES_OF_WEIGHT = 20_000
+_LONGEST_ID = 64
 MAX_REASON = 500
-Denials = tuple[dict[str, Any], ...] | None
+_LIMIT = "fhir_server.limit"
 
 
 class TokenNeeded(Unauthorized):
@@ -70,25 +76,32 @@ def guard(app: Flask, look_up: LookUp, cards: CardLogin, by_client: Limit, by_ad
 
     @app.before_request
     def admit() -> None:
-        if not _is_guarded(request.path) or request.method == "OPTIONS" or request.endpoint == "smart.discover":
+        environ, endpoint = request.environ, request.endpoint or ""
+        if environ["REQUEST_METHOD"] == "OPTIONS" or endpoint == "smart.discover" or not _is_guarded(request.path):
             return
-        weight = weight_of(request.endpoint or "", request.content_length or 0)
-        _spend(by_address, request.remote_addr or "", weight)
-        if request.endpoint in _WITHOUT_TOKEN:
-            request.environ[_CALLER] = _ANYBODY
+        weight = weight_of(endpoint, request.content_length or 0 if endpoint == _BUNDLE else 0)
+        _spend(by_address, environ.get("REMOTE_ADDR", ""), weight, environ)
+        if endpoint in _WITHOUT_TOKEN:
+            environ[_CALLER] = _ANYBODY
             return
-        secret = _secret(request.headers.get("Authorization", ""))
-        token, denials = look_up(secret, answered_at_once=request.endpoint in _AT_ONCE)
+        secret = _secret(environ.get("HTTP_AUTHORIZATION", ""))
+        record = _record(request.view_args or {}) if endpoint == _READ else _NO_RECORD
+        token, foreseen = look_up(secret, *record, answered_at_once=endpoint in _AT_ONCE)
+        if token is not None:
+            audit_record.identified(f"client:{token['client']}", token.get("facility"))
         if token is None or not _counts(token, cards.is_in_force):
             raise TokenNeeded("The access token is unknown, over or revoked: ask for another one.", "invalid_token")
-        _spend(by_client, token["client"], weight)
-        request.environ[_CALLER] = _caller(token, request.environ, denials)
+        _spend(by_client, token["client"], weight, environ)
+        environ[_CALLER] = _caller(token, environ, foreseen)
 
     @app.after_request
     def tell_limit(response: Response) -> Response:
-        standing: Standing | None = g.get("limit")
-        for name, value in standing.headers if standing is not None else ():
-            response.headers[name] = value
+        standing: Standing | None = request.environ.get(_LIMIT)
+        if standing is not None:
+            # A refusal brings a Retry-After of its own; to look for what is there costs more than to add.
+            tell = response.headers.set if standing.exceeded else response.headers.add
+            for name, value in standing.headers:
+                tell(name, value)
         return response
 
 
@@ -111,31 +124,56 @@ def _is_guarded(path: str) -> bool:
     return path == address.PREFIX or path.startswith(f"{address.PREFIX}/")
 
 
-def _spend(limit: Limit, caller: str, weight: int) -> None:
-    g.limit = limit.spend(caller, weight)
-    if g.limit.exceeded:
-        raise TooMany(f"The limit of this {limit.policy} is used up for {g.limit.reset} seconds.")
+def _record(values: Mapping[str, str]) -> tuple[str, str]:
+    """(type, id) of the record that a read asks for; ("", "") for an address at which none can be."""
+    type, id = values["type"], values["id"]
+    return (type, id) if type in RESOURCE_TYPES and len(id) <= _LONGEST_ID else _NO_RECORD
+
+
+def _spend(limit: Limit, caller: str, weight: int, environ: dict[str, Any]) -> None:
+    standing = environ[_LIMIT] = limit.spend(caller, weight)
+    if standing.exceeded:
+        raise TooMany(f"The limit of this {limit.policy} is used up for {standing.reset} seconds.")
 
 
 class LookUp:
-    """Looks tokens up, at every request; where it is known whose token one is, what is hidden from it in the same look."""
+    """Looks tokens up, at every request. Where it is known what a token is about, what is hidden from it, and the
+    record that is read, come in the same look: whether the token is in force is seen at every request all the same."""
 
-    def __init__(self, database: Any, denials_stage: Callable[[str | None], dict[str, Any]]) -> None:
+    def __init__(self, database: Any, foresight: Foresight) -> None:
         self._database = database
-        self._denials_stage = denials_stage
-        self._facilities: dict[str, str | None] = {}
+        self._collection = database[tokens.COLLECTION]
+        self._foresight = foresight
+        self._known: dict[str, tuple[str | None, str]] = {}
 
-    def __call__(self, secret: str, *, answered_at_once: bool) -> tuple[Mapping[str, Any] | None, Denials]:
-        """(the token in force or None, what AccessContext.denials is to be)."""
+    def __call__(
+        self, secret: str, type: str = "", id: str = "", *, answered_at_once: bool
+    ) -> tuple[Mapping[str, Any] | None, Foreseen | None]:
+        """(the token in force or None, what AccessContext.foreseen is to be). `type` and `id` name the record read."""
         key = hash_of(secret)
-        if answered_at_once and key in self._facilities:
-            return tokens.find_beside(self._database, secret, self._denials_stage(self._facilities[key]))
+        known = self._known.get(key) if answered_at_once else None
+        if known is not None:
+            facility, scope = known
+            if type and not _grants_whole(scope, type):
+                type, id = _NO_RECORD
+            stages = self._foresight.stages(facility, type, id)
+            token, found = tokens.find_beside(self._collection, key, stages)
+            return token, self._foresight.foreseen(found, type, id)
         token = tokens.find(self._database, secret)
         if token is not None and token.get("patient") is None and not token.get("narrowed"):
-            if len(self._facilities) >= _TOKENS_KNOWN:
-                self._facilities.clear()
-            self._facilities[key] = token.get("facility")
+            if len(self._known) >= _TOKENS_KNOWN:
+                self._known.clear()
+            self._known[key] = token.get("facility"), token["scope"]
         return token, None
+
+
+@lru_cache(maxsize=1024)
+def _grants_whole(scope: str, type: str) -> bool:
+    """Whether the text of a token's scopes lets it read every record of a type: only then is one read beforehand."""
+    return any(
+        each.level != "patient" and "r" in each.interactions and each.type in ("*", type) and not each.query
+        for each in scopes.parse_all(scope)
+    )
 
 
 def _secret(header: str) -> str:
@@ -153,7 +191,7 @@ def _counts(token: Mapping[str, Any], card_counts: Callable[[str, int], bool]) -
     return token.get("card") is None or card_counts(token["card"], token["card_version"])
 
 
-def _caller(token: Mapping[str, Any], environ: dict[str, Any], denials: Denials) -> AccessContext:
+def _caller(token: Mapping[str, Any], environ: dict[str, Any], foreseen: Foreseen | None) -> AccessContext:
     """The caller a token speaks for. Raises Forbidden, BadRequest for what it may not claim."""
     patient = token.get("patient")
     actor = f"client:{token['client']}"
@@ -170,7 +208,7 @@ def _caller(token: Mapping[str, Any], environ: dict[str, Any], denials: Denials)
         reason=reason,
         origin=environ.get("REMOTE_ADDR", ""),
         request=responses.request_id(environ),
-        denials=denials,
+        foreseen=foreseen,
     )
 
 

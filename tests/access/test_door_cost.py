@@ -35,10 +35,16 @@ class Counting(CommandListener):
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.pipelines: list[Any] = []
+        self.hints: list[Any] = []
 
     def started(self, event):
         if event.command_name in ("find", "aggregate", "insert", "update", "delete", "count", "getMore", "distinct"):
             self.sent.append(f"{event.command_name} {next(iter(event.command.values()))}")
+        if event.command_name == "find":
+            self.hints.append(dict(event.command.get("hint", {})))
+        if event.command_name == "aggregate":
+            self.pipelines.append(event.command["pipeline"])
 
     def succeeded(self, event):
         pass
@@ -85,7 +91,7 @@ def test_a_read_and_a_search_cost_at_most_one_operation_more(counted, name):
             assert len(listener.sent) == plain, listener.sent
 
 
-def test_over_http_a_read_and_a_search_ask_for_the_token_and_what_is_hidden_at_once(counted, config):
+def test_over_http_a_read_is_one_question_and_a_search_asks_what_is_hidden_with_the_token(counted, config):
     repository, listener = counted
     world = World(create_app(repository, config=config), repository, config)
     backend = world.backend("clinic", ["system/*.rs"], facility="79001")
@@ -93,10 +99,10 @@ def test_over_http_a_read_and_a_search_ask_for_the_token_and_what_is_hidden_at_o
     search = "Observation?code=29463-7&_count=20"
     for path in ("Observation/w01", search):  # from the second request on it is known whose token it is
         assert world.fhir(token, path).status_code == 200
-    for path in ("Observation/w01", search):
+    for path, searched in (("Observation/w01", []), (search, ["find Observation"])):
         listener.sent.clear()
         assert world.fhir(token, path).status_code == 200
-        assert listener.sent == ["aggregate smart_tokens", "find Observation"]
+        assert listener.sent == ["aggregate smart_tokens", *searched]
     # What a patient hides, shows again, and the end of the token count at the next request.
     for status, found, total in (("active", 404, 0), ("inactive", 200, 20), ("active", 404, 0)):
         put(repository, consent("hides", "p", "deny", status=status))
@@ -106,6 +112,82 @@ def test_over_http_a_read_and_a_search_ask_for_the_token_and_what_is_hidden_at_o
     assert world.fhir(token, "Observation/w01").status_code == 404
     backend.revoke(token)
     assert world.fhir(token, "Observation/w01").status_code == 401
+
+
+def read(world, token, path):
+    """(status, body) of a read, asked twice: from the second time on the record comes with the token."""
+    world.fhir(token, path)
+    answer = world.fhir(token, path)
+    return answer.status_code, answer.get_data(as_text=True)
+
+
+def test_a_record_that_came_with_the_token_is_shown_to_whom_the_door_shows_it(counted, config):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    secret = {"meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]}}
+    put(repository, weight("labelled", "p", **secret))
+    put(repository, weight("gone", "p"))
+    clinic = world.backend("clinic", ["system/*.rs"], facility="79001")
+    token = clinic.token()
+    status, text = read(world, token, "Observation/w01")
+    assert (status, '"id":"w01"' in text) == (200, True)
+    assert read(world, token, "Observation/labelled")[0] == 404
+    granted = world.backend("ward", ["system/*.rs"], facility="79001", labels=["HIV"]).token()
+    assert read(world, granted, "Observation/labelled")[0] == 200
+    # What is written meanwhile is what is read.
+    put(repository, weight("w01", "p", note=[{"text": "written later"}]))
+    assert "written later" in read(world, token, "Observation/w01")[1]
+    plain = world.backend("plain", ["system/*.rs"]).token()
+    assert read(world, plain, "Observation/gone")[0] == 200
+    repository.delete(OPEN, "Observation", "gone")
+    assert read(world, token, "Observation/gone")[0] == 404
+    for path in ("Observation/nobody", f"Observation/{'x' * 65}", "Observation/a%20b", "Nonsense/w01"):
+        assert read(world, token, path)[0] == 404, path
+    # Only a record of the address that was asked for, and only the current version.
+    assert read(world, token, "Patient/w01")[0] == 404
+    listener.sent.clear()
+    assert world.fhir(token, "Observation/w01/_history/1").status_code == 200
+    assert "find Observation" in listener.sent
+    clinic.revoke(token)
+    assert world.fhir(token, "Observation/w01").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("system/Patient.rs", 403),  # another type
+        ("system/Observation.s", 403),  # no reading
+        ("system/Observation.rs?code=8302-2", 404),  # a part of them, and not this one
+        ("system/Observation.rs?code=29463-7", 200),
+    ],
+)
+def test_no_record_comes_with_a_token_that_may_not_read_all_of_the_type(counted, config, scope, status):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    token = world.backend("clinic", [scope], facility="79001").token(scope)
+    world.fhir(token, "Observation/w01")
+    asked: list[Any] = []
+    listener.pipelines = asked
+    assert world.fhir(token, "Observation/w01").status_code == status
+    assert [stage["$unionWith"]["coll"] for stage in asked[0][1:]] == ["Consent"]
+
+
+def test_a_narrowed_facility_and_a_patients_app_get_no_record_with_their_token(counted, config):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    put(repository, {"resourceType": "Patient", "id": "other"})
+    put(repository, weight("others", "other"))
+    narrowed = world.backend("narrow", ["system/*.rs"], facility="79001", narrowed=True).token()
+    assert read(world, narrowed, "Observation/w01")[0] == 200
+    assert read(world, narrowed, "Observation/others")[0] == 404
+    phone = world.app("phone", ["launch/patient", "patient/*.rs"])
+    own = phone.tokens(world.card("p").code)["access_token"]
+    assert read(world, own, "Observation/w01")[0] == 200
+    listener.sent.clear()
+    for path in ("Observation/others", "Patient/other"):
+        assert read(world, own, path)[0] == 404
+    assert "find smart_tokens" in listener.sent
+    assert "aggregate smart_tokens" not in listener.sent
 
 
 def test_when_more_hide_something_than_a_filter_holds_a_read_asks_for_its_own_patient(counted, config, monkeypatch):
@@ -121,7 +203,25 @@ def test_when_more_hide_something_than_a_filter_holds_a_read_asks_for_its_own_pa
     for name, status in (("p", 200), ("q", 404), ("r", 404), ("s", 404), ("p", 200)):
         listener.sent.clear()
         assert world.fhir(token, f"Observation/of-{name}").status_code == status
-    assert listener.sent == ["aggregate smart_tokens", "find Observation", "find Consent"]
+    assert listener.sent == ["aggregate smart_tokens", "find Consent"]
+
+
+@pytest.mark.parametrize(
+    ("type", "query", "index"),
+    [
+        ("Observation", [("subject", "Patient/p")], ["x", "_id"]),
+        ("Observation", [("subject", "Patient/p"), ("_sort", "-date")], ["k", "s", "_id"]),
+        ("Patient", [("name", "ng")], ["x", "_id"]),
+    ],
+)
+def test_what_is_hidden_from_a_caller_costs_a_search_no_trial_of_indexes(counted, type, query, index):
+    repository, listener = counted
+    put(repository, consent("hides", "q", "deny"))
+    limited = AccessContext("client:c", scopes=ALL, labels=frozenset(), facility="79001")
+    for ctx in (OPEN, limited):
+        listener.hints.clear()
+        repository.search(ctx, type, query)
+        assert list(listener.hints[-1]) == index
 
 
 def test_a_write_in_open_access_asks_nothing_more(counted):
