@@ -10,13 +10,16 @@ import io
 from datetime import date
 from typing import Any, NamedTuple
 
-from flask import Response, request
+from flask import Response, g, request
 
+from fhir_server.desk.paging import Pair, behind, cursor_of
 from fhir_server.desk.visiting import Visiting
 from fhir_server.intake.rejections import harmless
 from fhir_server.resource import exact
+from fhir_server.translation import translate
 
-SHOWN, IN_FILE = 100, 1_000
+SHOWN, READ, IN_FILE = 100, 1_000, 20_000
+"""Events on a page, read at once for a file, and in one file at most: its last line says when there are more."""
 
 
 class Event(NamedTuple):
@@ -37,25 +40,33 @@ class AuditPages(Visiting):
 
     def audit(self) -> Response:
         """The form."""
-        return self.page("desk/audit.html", events=None, asked={}, wrong=False)
+        return self.page("desk/audit.html", events=None, asked={}, wrong=False, following="")
 
     def events(self) -> Response:
         """The newest events that fit, in a form so that no address and no log says whom it was about."""
         asked = {name: request.form.get(name, "").strip()[:100] for name in ("patient", "actor", "begin", "end")}
         query = _query(asked)
         if query is None:
-            return self.page("desk/audit.html", 422, events=None, asked=asked, wrong=True)
+            return self.page("desk/audit.html", 422, events=None, asked=asked, wrong=True, following="")
         if request.form.get("action") == "csv":
-            return _csv(self._search(query, IN_FILE))
-        return self.page("desk/audit.html", events=self._search(query, SHOWN), asked=asked, wrong=False)
+            return self._file(query)
+        events, following = self._search(query, SHOWN, request.form.get("next", ""))
+        return self.page("desk/audit.html", events=events, asked=asked, wrong=False, following=following)
 
-    def _search(self, query: list[tuple[str, str]], most: int) -> list[Event]:
+    def _search(self, query: list[Pair], most: int, cursor: str) -> tuple[list[Event], str]:
         query = [*query, ("_sort", "-date"), ("_count", str(most)), ("_total", "none")]
-        found = self.repository.search(self.ctx, "AuditEvent", query).entries
-        return [_event(exact.parse(stored.json or b"{}")) for _, stored in found]
+        page = self.repository.search(self.ctx, "AuditEvent", behind(query, cursor))
+        return [_event(exact.parse(stored.json or b"{}")) for _, stored in page.entries], cursor_of(page)
+
+    def _file(self, query: list[Pair]) -> Response:
+        events, cursor = self._search(query, READ, "")
+        while cursor and len(events) < IN_FILE:
+            more, cursor = self._search(query, READ, cursor)
+            events += more
+        return _csv(events, translate("desk.audit.cut", g.language) if cursor else "")
 
 
-def _query(asked: dict[str, str]) -> list[tuple[str, str]] | None:
+def _query(asked: dict[str, str]) -> list[Pair] | None:
     """The search, or None when a day cannot be read or a name is no name."""
     query = []
     if patient := asked["patient"].removeprefix("Patient/"):
@@ -92,12 +103,14 @@ def _event(event: dict[str, Any]) -> Event:
     )
 
 
-def _csv(events: list[Event]) -> Response:
+def _csv(events: list[Event], cut: str) -> Response:
     """A file that no spreadsheet takes for formulas, with the mark by which it knows UTF-8."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(Event._fields)
     writer.writerows([harmless(str(cell)) for cell in event] for event in events)
+    if cut:
+        writer.writerow([cut])
     response = Response("\ufeff" + text.getvalue(), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
     return response

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, g, request, url_for
 
 from fhir_server.desk.finding import Shown, shown
+from fhir_server.desk.paging import behind, cursor_of
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Conflict, FhirError, Gone, NotFound
 from fhir_server.intake.matching import POSSIBLE_DUPLICATE
@@ -26,12 +27,13 @@ class DuplicatePages(Visiting):
     def queue(self) -> Response:
         """The pairs that wait, the oldest first."""
         query = [("code", POSSIBLE_DUPLICATE), ("status", "requested"), ("_sort", "_lastUpdated")]
-        page = self.repository.search(self.ctx, "Task", [*query, ("_count", str(WAITING)), ("_total", "accurate")])
+        query += [("_count", str(WAITING)), ("_total", "accurate")]
+        page = self.repository.search(self.ctx, "Task", behind(query, request.args.get("next", "")))
         tasks = [exact.parse(stored.json or b"{}") for _, stored in page.entries]
         wanted = {_id(task[side]) for task in tasks for side in ("focus", "for")}
         names = {id: person.name for id in sorted(wanted) if (person := self._person(id)) is not None}
         rows = [(task, names.get(_id(task["focus"]), ""), names.get(_id(task["for"]), "")) for task in tasks]
-        return self.page("desk/duplicates.html", rows=rows, total=page.total, why=self._why)
+        return self.page("desk/duplicates.html", rows=rows, total=page.total, why=self._why, following=cursor_of(page))
 
     def pair(self, id: str) -> Response:
         """Both records beside each other, with what speaks for and against."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fhir_server.citizen.cards import holder_of
 from fhir_server.citizen.person import mask, person_of
+from fhir_server.desk.paging import behind, cursor_of
+from fhir_server.errors import Gone, NotFound
 from fhir_server.resource import exact
 from fhir_server.search.clauses import escape
 from mappings import systems
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from fhir_server.repository import Repository
 
 FOUND = 30
-"""People shown; more than these, and the page asks for more facts."""
+"""People shown on a page."""
 
 # system -> the word for it: `desk.number.<word>` of the catalogue
 NUMBERS = {
@@ -30,6 +33,7 @@ NUMBERS = {
     systems.PASSPORT: "passport",
 }
 _LONGEST, _WORDS = 200, 6
+_CARD_LINK = re.compile(r"https?://[^\s/#]{1,200}/q#([A-Za-z0-9_-]{22})", re.ASCII)
 _NUMBER = re.compile(r"[A-Za-z]{0,2}[\d .\-]{8,24}", re.ASCII)
 
 
@@ -65,26 +69,56 @@ def shown(patient: dict[str, Any]) -> Shown:
     )
 
 
-def find(repository: Repository, ctx: AccessContext, asked: str, born: str = "") -> list[Shown]:
-    """At most FOUND people and one more. `born` narrows a name by a birth date or year. Raises UnreadableInput."""
+class Found(NamedTuple):
+    """A page of people, and what the next one is asked with ("" when there is none)."""
+
+    people: list[Shown]
+    next: str = ""
+
+
+def find(repository: Repository, ctx: AccessContext, asked: str, born: str = "", place: str = "") -> Found:
+    """At most FOUND people. `born` narrows a name by a birth date or year, `place` is Found.next of the page before.
+
+    What is asked for is a name, a number, or the text of a QR code: of a CCCD or BHYT card, or of our own card.
+    Raises UnreadableInput.
+    """
     asked = asked[: 10 * _LONGEST]
+    link = _CARD_LINK.fullmatch(asked.strip())
+    holder = holder_of(repository, link[1] if link else asked)
+    if holder or link:
+        return _holding(repository, ctx, holder)
     numbers = _numbers(asked)
     if numbers:
         found = repository.lookup(ctx, "Patient", "identifier", numbers)
         people = {stored.id: stored for several in found.values() for stored in several}
-        return [shown(exact.parse(stored.json or b"{}")) for stored in people.values()][: FOUND + 1]
+        return Found([shown(exact.parse(stored.json or b"{}")) for stored in people.values()][:FOUND])
     words = [escape(word) for word in asked[:_LONGEST].split()[:_WORDS]]
-    if not words:
-        return []
+    return _named(repository, ctx, words, born, place) if words else Found([])
+
+
+def _named(repository: Repository, ctx: AccessContext, words: list[str], born: str, place: str) -> Found:
     date = parse_date(born)
     when = [("birthdate", date.value)] if date is not None else []
+    way, _, cursor = place.partition(":")
     # A name that is typed from its beginning is one range of the index; words from its middle are looked for one by one.
-    for names in ([("name", " ".join(words))], [("name", word) for word in words]):
-        query = [*names, *when, ("_count", str(FOUND + 1)), ("_total", "none")]
-        entries = repository.search(ctx, "Patient", query).entries
-        if entries:
-            return [shown(exact.parse(stored.json or b"{}")) for _, stored in entries]
-    return []
+    ways = {"whole": [("name", " ".join(words))], "words": [("name", word) for word in words]}
+    for name in [way] if way in ways else ways:
+        query = [*ways[name], *when, ("_count", str(FOUND)), ("_total", "none")]
+        page = repository.search(ctx, "Patient", behind(query, cursor))
+        if page.entries:
+            following = cursor_of(page)
+            people = [shown(exact.parse(stored.json or b"{}")) for _, stored in page.entries]
+            return Found(people, f"{name}:{following}" if following else "")
+    return Found([])
+
+
+def _holding(repository: Repository, ctx: AccessContext, holder: str) -> Found:
+    if not holder:
+        return Found([])
+    try:
+        return Found([shown(exact.parse(repository.read(ctx, "Patient", holder).json or b"{}"))])
+    except (NotFound, Gone):
+        return Found([])
 
 
 def _numbers(asked: str) -> list[str]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request, url_for
 
+from fhir_server.access import audit_record
+from fhir_server.desk.paging import numbered, page_number
 from fhir_server.desk.uploads import Uploads
 from fhir_server.desk.visiting import Visiting, see
+from fhir_server.importing import Imports, Job
 
 if TYPE_CHECKING:
     from fhir_server.config import Config
@@ -25,25 +28,36 @@ class ImportPages(Visiting):
 
     def __init__(self, repository: Repository, config: Config) -> None:
         super().__init__(repository, config)
-        self.uploads = Uploads(repository, config.data)
+        self.uploads = Uploads(repository, config)
+        self.jobs = Imports(repository)
 
     def imports(self) -> Response:
         """The newest imports, and the field for a file."""
-        uploads = self.uploads.newest(SHOWN)
+        uploads, following = numbered(self.uploads.newest(), request.args.get("page", ""), SHOWN)
+        jobs, further = self._jobs(page_number(request.args.get("jobs", "")))
         working = any(each.state in ("waiting", "running") and not each.stopped for each in uploads)
-        return self.page("desk/imports.html", uploads=uploads, working=working)
+        return self.page(
+            "desk/imports.html", uploads=uploads, working=working, following=following, jobs=jobs, further=further
+        )
+
+    def _jobs(self, number: int) -> tuple[list[Job], int]:
+        """A page of what was imported on the command line, and the number of the next one or 0."""
+        jobs = self.jobs.newest((number - 1) * SHOWN, SHOWN + 1)
+        elsewhere = [each for each in jobs[:SHOWN] if not each.actor.startswith("staff:")]
+        return elsewhere, number + 1 if len(jobs) > SHOWN else 0
 
     def take(self) -> Response:
         """Begin to import a file, or go on with one whose process ended."""
+        audit_record.happened("import", self.ctx)
         again = self.uploads.get(request.form.get("again", ""))
         if again is not None and again.stopped:
-            self.uploads.begin(again)
+            self.uploads.begin(again, self.ctx)
             return see(url_for("desk.imports"))
         file = request.files.get("file")
         name = PurePath((file.filename or "").replace("\\", "/")).name[:100] if file is not None else ""
         if file is None or PurePath(name).suffix.lower() not in SUFFIXES:
             return self.refuse("desk.refused.file")
-        self.uploads.take(name, file.read(), self.ctx.actor)
+        self.uploads.take(name, file.read(), self.ctx)
         return see(url_for("desk.imports"))
 
     def rejected(self, id: str) -> Response:

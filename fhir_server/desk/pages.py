@@ -11,9 +11,11 @@ from fhir_server.access import audit_record, staff
 from fhir_server.access.passwords import TooBusy
 from fhir_server.citizen.attempts import return_attempt, spend_attempt
 from fhir_server.citizen.frame import entry_token_matches, forget_cookie, frame, safely_reached, set_cookie
+from fhir_server.desk.asking_pages import AskingPages
 from fhir_server.desk.audit_pages import AuditPages
 from fhir_server.desk.bundle_pages import BundlePages
 from fhir_server.desk.card_pages import CardPages
+from fhir_server.desk.carer_pages import CarerPages
 from fhir_server.desk.duplicate_pages import DuplicatePages
 from fhir_server.desk.import_pages import ImportPages
 from fhir_server.desk.intake_pages import IntakePages
@@ -43,14 +45,20 @@ def _page(rule: str, name: str, method: str, roles: str, view: str, menu: bool =
     return Page(f"/desk/{rule}", name, method, frozenset(roles.split()), view, menu)
 
 
+_RECEPTION = "registrar clinician"
 _DESK, _PEOPLE, _LISTS = "registrar admin", "registrar clinician admin", "integrator admin"
 PAGES: tuple[Page, ...] = (
     _page("find", "find", "GET", _PEOPLE, "people.find", menu=True),
     _page("find", "found", "POST", _PEOPLE, "people.found"),
     _page("person/<id>", "person", "GET", _PEOPLE, "people.person"),
+    _page("asking", "asking", "GET", _RECEPTION, "asking.asking", menu=True),
+    _page("asking", "asking_shown", "POST", _RECEPTION, "asking.show"),
+    _page("shared/<id>", "shared", "GET", _RECEPTION, "people.shared"),
     _page("enter", "entering", "GET", _DESK, "people.entering", menu=True),
     _page("enter", "enter", "POST", _DESK, "people.enter"),
     _page("person/<id>/cards", "cards", "POST", _DESK, "cards.act"),
+    _page("person/<id>/carers", "carers", "GET", _DESK, "carers.carers"),
+    _page("person/<id>/carers", "carers_named", "POST", _DESK, "carers.act"),
     _page("cards", "sheets", "GET", "admin", "sheets.sheets", menu=True),
     _page("cards", "sheets_made", "POST", "admin", "sheets.made"),
     _page("duplicates", "duplicates", "GET", _DESK, "duplicates.queue", menu=True),
@@ -64,6 +72,7 @@ PAGES: tuple[Page, ...] = (
     _page("gateway", "gateway", "GET", _LISTS, "intake.gateway", menu=True),
     _page("gateway", "gateway_asked", "POST", _LISTS, "intake.gateway"),
     _page("residents", "residents", "GET", _DESK, "intake.residents", menu=True),
+    _page("residents", "residents_decided", "POST", _DESK, "intake.decided"),
     _page("bundle", "bundle", "GET", "integrator", "bundles.bundle", menu=True),
     _page("bundle", "bundle_sent", "POST", "integrator", "bundles.sent"),
     _page("audit", "audit", "GET", "auditor", "audit.audit", menu=True),
@@ -85,7 +94,9 @@ def create_blueprint(repository: Repository, config: Config) -> Blueprint:
     blueprint.context_processor(_menu)
     rooms: dict[str, Visiting] = {
         "people": PeoplePages(repository, config),
+        "asking": AskingPages(repository, config),
         "cards": CardPages(repository, config),
+        "carers": CarerPages(repository, config),
         "sheets": SheetPages(repository, config),
         "duplicates": DuplicatePages(repository, config),
         "imports": ImportPages(repository, config),

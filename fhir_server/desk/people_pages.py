@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, g, request, url_for
 
 from fhir_server.access import guard
 from fhir_server.citizen.cards import cards_in_force
-from fhir_server.desk.finding import FOUND, Shown, find, shown
-from fhir_server.desk.timeline import timeline
+from fhir_server.desk.asking_pages import opened_to
+from fhir_server.desk.finding import Found, find, shown
+from fhir_server.desk.timeline import TYPES, of_type, timeline
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Conflict, FhirError, Gone, NotFound
 from fhir_server.intake.registration import NEW, register
 from fhir_server.resource import exact
+from fhir_server.translation import VIETNAM
 from mappings.problems import Problem, UnreadableInput
 from mappings.staff_form import InvalidForm, StaffForm
+
+if TYPE_CHECKING:
+    from fhir_server.access.context import AccessContext
 
 FIELDS = tuple(StaffForm().fields)
 CONSENTS, COVERS = 50, 20
@@ -26,47 +32,69 @@ class PeoplePages(Visiting):
 
     def find(self) -> Response:
         """The field to look for a person with."""
-        return self.page("desk/find.html", people=None, asked="", born="", more=False)
+        return self.page("desk/find.html", people=None, asked="", born="", following="")
 
     def found(self) -> Response:
         """Who fits what was typed or scanned. It comes in a form, so that no address and no log holds it."""
         asked, born = request.form.get("q", "").strip(), request.form.get("born", "").strip()
         told = ""
-        people: list[Shown] = []
+        found = Found([])
         try:
-            people = find(self.repository, self.ctx, asked, born)
+            found = find(self.repository, self.ctx, asked, born, request.form.get("next", ""))
         except UnreadableInput as error:
             told = error.reason_vi if g.language == "vi" else error.reason_en
-        return self.page(
-            "desk/find.html", people=people[:FOUND], asked=asked, born=born, told=told, more=len(people) > FOUND
-        )
+        return self.page("desk/find.html", people=found.people, asked=asked, born=born, told=told, following=found.next)
 
     def person(self, id: str) -> Response:
         """One person, as far as the caller's roles go."""
+        return self._person(self.ctx, id)
+
+    def shared(self, id: str) -> Response:
+        """The record that its citizen opened to the facility of the account, for as long as that lasts.
+
+        The caller is one narrowed to what is open to the facility, so that the door itself closes the record.
+        """
+        ctx = replace(self.ctx, narrowed=True)
+        until = {each.patient: each.until for each in opened_to(self.repository, ctx)}.get(id)
+        if until is None:
+            return self.page("desk/refused.html", 404, why="desk.asking.over")
+        return self._person(ctx, id, shared_until=f"{until.astimezone(VIETNAM):%H:%M}")
+
+    def _person(self, ctx: AccessContext, id: str, shared_until: str = "") -> Response:
+        kind, following = request.args.get("type", ""), ""
         try:
-            stored = self.repository.read(self.ctx, "Patient", id)
+            stored = self.repository.read(ctx, "Patient", id)
         except (NotFound, Gone):
             return self.missing()
         patient = exact.parse(stored.json or b"{}")
+        if kind in TYPES and guard.may(ctx, "s", kind):
+            lines, following = of_type(self.repository, ctx, id, kind, request.args.get("next", ""))
+        else:
+            lines, kind = timeline(self.repository, ctx, id), ""
+        registering = {"registrar", "admin"} & {*g.staff.roles}
         into = [each for each in patient.get("link", ()) if each.get("type") == "replaced-by"]
         return self.page(
             "desk/person.html",
             person=shown(patient),
             patient=patient,
             into=into[0]["other"]["reference"].removeprefix("Patient/") if into else "",
-            behind=self.repository.merged_into(self.ctx, [id]),
-            covers=self._of("Coverage", "beneficiary", id, COVERS),
-            consents=self._of("Consent", "patient", id, CONSENTS),
-            lines=timeline(self.repository, self.ctx, id),
-            cards=cards_in_force(self.repository, id) if {"registrar", "admin"} & {*g.staff.roles} else None,
+            behind=self.repository.merged_into(ctx, [id]),
+            covers=self._of(ctx, "Coverage", "beneficiary", id, COVERS),
+            consents=self._of(ctx, "Consent", "patient", id, CONSENTS),
+            lines=lines,
+            kind=kind,
+            kinds=[each for each in TYPES if guard.may(ctx, "s", each)],
+            following=following,
+            cards=cards_in_force(self.repository, id) if registering and not shared_until else None,
+            shared_until=shared_until,
             told=request.args.get("told", "") if request.args.get("told") in TOLD else "",
         )
 
-    def _of(self, type: str, parameter: str, patient: str, most: int) -> list[dict[str, Any]]:
-        if not guard.may(self.ctx, "s", type):
+    def _of(self, ctx: AccessContext, type: str, parameter: str, patient: str, most: int) -> list[dict[str, Any]]:
+        if not guard.may(ctx, "s", type):
             return []
         query = [(parameter, f"Patient/{patient}"), ("_count", str(most)), ("_total", "none")]
-        return [exact.parse(each.json or b"{}") for _, each in self.repository.search(self.ctx, type, query).entries]
+        return [exact.parse(each.json or b"{}") for _, each in self.repository.search(ctx, type, query).entries]
 
     # ---- who is in no roster ------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class SheetPages(Visiting):
     def _one(self, ctx: AccessContext, line: str) -> str | None:
         """The id of the one person a line names; None for nobody and for several."""
         try:
-            found = find(self.repository, ctx, line)
+            found = find(self.repository, ctx, line).people
         except UnreadableInput:
             return None
         if len(found) == 1:

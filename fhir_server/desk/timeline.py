@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server.access import guard
+from fhir_server.desk.paging import behind, cursor_of
 from fhir_server.resource import exact
 
 if TYPE_CHECKING:
@@ -42,12 +43,17 @@ class Line(NamedTuple):
 def timeline(repository: Repository, ctx: AccessContext, patient: str) -> list[Line]:
     """The newest SHOWN lines."""
     lines: list[Line] = []
-    for type, (order, *_) in TYPES.items():
+    for type in TYPES:
         if guard.may(ctx, "s", type):
-            query = [("patient", f"Patient/{patient}"), ("_sort", order), ("_count", str(EACH)), ("_total", "none")]
-            for _, stored in repository.search(ctx, type, query).entries:
-                lines.append(_line(type, exact.parse(stored.json or b"{}")))
+            lines += of_type(repository, ctx, patient, type, "")[0]
     return sorted(lines, key=lambda line: line.when, reverse=True)[:SHOWN]
+
+
+def of_type(repository: Repository, ctx: AccessContext, patient: str, type: str, cursor: str) -> tuple[list[Line], str]:
+    """A page of the lines of one of TYPES, the newest first, and what the next one is asked with ("" for none)."""
+    query = [("patient", f"Patient/{patient}"), ("_sort", TYPES[type][0]), ("_count", str(EACH)), ("_total", "none")]
+    page = repository.search(ctx, type, behind(query, cursor))
+    return [_line(type, exact.parse(stored.json or b"{}")) for _, stored in page.entries], cursor_of(page)
 
 
 def _line(type: str, resource: Resource) -> Line:

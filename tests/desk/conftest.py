@@ -12,6 +12,8 @@ import pytest
 from fhir_server.access import staff
 from fhir_server.access.context import AccessContext
 from fhir_server.app import create_app
+from fhir_server.citizen.cards import issue_card
+from fhir_server.citizen.pins import set_pin
 from fhir_server.config import Config
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 OPEN = AccessContext.unrestricted("test")
 PASSWORD = "một mật khẩu dài"
+PIN = "739105"
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
 
 
@@ -54,6 +57,21 @@ def add_person(repository: Repository) -> Callable[..., str]:
         return repository.create(OPEN, "Patient", patient).stored.id
 
     return add
+
+
+@pytest.fixture
+def phone_of(app: Flask, repository: Repository) -> Callable[[str], FlaskClient]:
+    """A browser in which a new card of a person was opened with its PIN."""
+
+    def open_card(patient: str) -> FlaskClient:
+        card = issue_card(repository, OPEN, patient, public_url="https://so.example.vn")
+        set_pin(repository, card.id, PIN, change=False)
+        phone = app.test_client()
+        for address, typed in (("/q", {"code": card.token}), ("/q/pin", {"pin": PIN}), ("/q/you", {"me": "yes"})):
+            assert phone.post(address, data=hidden(phone.get(address)) | typed).status_code == 303
+        return phone
+
+    return open_card
 
 
 def sign_in(browser: FlaskClient, name: str, password: str = PASSWORD) -> TestResponse:

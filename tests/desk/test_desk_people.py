@@ -236,6 +236,7 @@ def test_the_audit_trail_is_told_who_did_it_and_why(repository, add_person, tmp_
     send(browser, f"/desk/person/{person}/cards", action="pin", card=issued.id, reason="khách quên mã")
     lines = b"".join(path.read_bytes() for path in config.audit_spool.rglob("*.spool")).splitlines()
     record = audit_record.from_line(lines[-1])
-    assert (record.kind, record.actor, record.reason) == ("pin", "staff:lan", "khách quên mã")
+    done = (record.kind, record.name, record.actor, record.reason)
+    assert done == ("credential", "pin-reset", "staff:lan", "khách quên mã")
     assert record.address == f"Patient/{person}"
     assert audit_record.from_line(lines[0]).kind == "login"
