@@ -8,7 +8,7 @@ names nobody or could name several.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -55,6 +55,7 @@ KINDS: dict[str, tuple[Json, Json, str]] = {
     "logout": (_AUTHENTICATION, _dicom("110123", "Logout"), "E"),
     "card": (_AUTHENTICATION, {"system": OPERATIONS, "code": "card"}, "E"),
     "pin": (_AUTHENTICATION, {"system": OPERATIONS, "code": "pin"}, "E"),
+    "credential": (_ALERT, _dicom("110137", "User security Attributes Changed"), "U"),
     "export": (_dicom("110106", "Export"), {"system": OPERATIONS, "code": "export"}, "R"),
     "import": (_dicom("110107", "Import"), {"system": OPERATIONS, "code": "import"}, "C"),
     "submission": (_dicom("110107", "Import"), {"system": OPERATIONS, "code": "submission"}, "C"),
@@ -68,7 +69,9 @@ def _role(code: str) -> Json:
     return {"system": f"{_TERMS}/object-role", "code": code}
 
 
-_PATIENT, _RESOURCE, _QUERY = _role("1"), _role("4"), _role("24")
+_PATIENT, _RESOURCE, _JOB, _QUERY = _role("1"), _role("4"), _role("20"), _role("24")
+_RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+_SYSTEM_OBJECT = {"system": f"{_TERMS}/audit-entity-type", "code": "2"}
 # Parameters whose values name no person; where a search has others, its query may be about somebody else as well.
 _NAMELESS = {"category", "class", "clinical-status", "code", "date", "onset-date", "period", "status", "type"}
 _NAMELESS |= {"_count", "_cursor", "_elements", "_format", "_include", "_lastUpdated", "_sort", "_summary", "_total"}
@@ -122,7 +125,7 @@ def _common(record: Record, site: str) -> Json:
         "outcome": "0" if record.status < 400 else "4" if record.status < 500 else "8",
     }
     if record.status >= 400:
-        event["outcomeDesc"] = str(record.status)
+        event["outcomeDesc"] = f"{record.status} {record.why}".rstrip()
     if record.purpose:
         purpose: Json = {"coding": [{"system": f"{_TERMS}/v3-ActReason", "code": record.purpose}]}
         event["purposeOfEvent"] = [purpose | ({"text": record.reason} if record.reason else {})]
@@ -131,7 +134,10 @@ def _common(record: Record, site: str) -> Json:
         "observer": {"display": site},
         "type": [{"code": "4", "system": f"{_TERMS}/security-source-type"}],
     }
-    event["entity"] = [_request(record.request)] if record.request else []
+    event["entity"] = [
+        *([_job(record.details)] if record.details else []),
+        *([_request(record.request)] if record.request else []),
+    ]
     return event
 
 
@@ -174,11 +180,12 @@ def _entity(touched: Touched) -> Json:
 
 
 def _asked(address: str) -> list[Json]:
-    """What was asked for and not found or not given; of an address that names no resource, nothing."""
+    """What was asked for and not found or not given: the resource or its type; of any other address, nothing."""
     type, _, id = address.partition("/")
-    if type not in r4.RESOURCE_TYPES or not id:
+    if type not in r4.RESOURCE_TYPES:
         return []
-    return [{"what": {"reference": f"{type}/{id}"}, "role": _RESOURCE}]
+    what = {"what": {"reference": f"{type}/{id}"}} if id else {}
+    return [{**what, "type": {"system": _RESOURCE_TYPES, "code": type}, "role": _RESOURCE}]
 
 
 def _query(query: str) -> Json:
@@ -188,6 +195,11 @@ def _query(query: str) -> Json:
 def _request(number: str) -> Json:
     kind = {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
     return {"what": {"identifier": {"value": number}}, "type": kind}
+
+
+def _job(details: Mapping[str, str]) -> Json:
+    told = [{"type": name, "valueString": value} for name, value in details.items()]
+    return {"type": _SYSTEM_OBJECT, "role": _JOB, "detail": told}
 
 
 def _names_only(query: str, owner: str) -> bool:

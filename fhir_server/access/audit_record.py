@@ -7,13 +7,13 @@ know whether there is an audit trail. https://hl7.org/fhir/R4/auditevent.html
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
 import msgspec
 
-from ..errors import FhirError
+from ..errors import FhirError, Forbidden
 from .context import AccessContext
 
 CREATED, CHANGED, SEEN, DELETED = "1", "3", "6", "14"
@@ -34,7 +34,9 @@ class Record(msgspec.Struct, omit_defaults=True):
     """One request, or one entry of a batch.
 
     `kind` is a row of audit_events.KINDS, `name` that of an operation; `address` is Type/id or Type, as it was asked
-    for, and `query` the path and parameters of a search. `at` is in milliseconds since 1970.
+    for, `why` says in codes why it was refused, and `query` is the path and parameters of a search. `at` is in milliseconds since 1970. A `bulk` job is told of by
+    `details` (counts, the file's name) and not by the versions it reads and writes: an event for each would name
+    everybody, and take as long as the job.
     """
 
     at: int
@@ -49,6 +51,9 @@ class Record(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     origin: str = ""
     request: str = ""
+    bulk: bool = False
+    why: str = ""
+    details: dict[str, str] = msgspec.field(default_factory=dict)
     touched: dict[Touched, None] | list[Touched] = msgspec.field(default_factory=dict)
     parts: list[Record] = msgspec.field(default_factory=list)
 
@@ -58,8 +63,8 @@ class Record(msgspec.Struct, omit_defaults=True):
         return bool(self.kind or self.touched or self.parts or self.status in (401, 403))
 
     def called_by(self, ctx: AccessContext) -> None:
-        """Take the caller from the context of the first call that had one."""
-        if not self.actor:
+        """Take the caller from the context of the first call that had one; it says more than whose token was sent."""
+        if not self.actor or (self.actor == ctx.actor and not self.purpose):
             self.actor, self.purpose, self.reason = ctx.actor, ctx.purpose, ctx.reason
             self.facility = ctx.facility or ""
             self.origin = ctx.origin or self.origin
@@ -108,12 +113,47 @@ def happened(kind: str, ctx: AccessContext, *, patient: str = "") -> None:
         record.called_by(ctx)
 
 
+def identified(actor: str, facility: str | None) -> None:
+    """Note whose token it is that was sent, whether it counts for this request or not."""
+    record = _current.get()
+    if record is not None and not record.actor:
+        record.actor, record.facility = actor, facility or ""
+
+
+def refused(error: FhirError) -> None:
+    """Note why a request is refused: in codes, since the words of a refusal may repeat what was sent."""
+    record = _current.get()
+    if record is not None:
+        record.why = _why(error)
+
+
+def _why(error: FhirError) -> str:
+    """The code of a refusal, and the scope that is missing: `forbidden system/Patient.r`."""
+    code = error.issues[0].code if error.issues else error.code
+    return f"{code} {error.scope}" if isinstance(error, Forbidden) and error.scope else code
+
+
 def tried(kind: str, actor: str, *, patient: str = "", outcome: str = "") -> None:
     """Note an attempt to prove who one is: by a card, a PIN, a password, a client's assertion."""
     record = _current.get()
     if record is not None:
         record.kind, record.actor, record.name = kind, actor[:_LONGEST_ACTOR], outcome
         record.address = f"Patient/{patient}" if patient else record.address
+
+
+def credential(what: str, *, patient: str = "") -> None:
+    """Note that what opens a patient's record was given out, changed or taken away: a card, a PIN."""
+    record = _current.get()
+    if record is not None:
+        record.kind, record.name = "credential", what
+        record.address = f"Patient/{patient}" if patient else record.address
+
+
+def counted(counts: Mapping[str, int]) -> None:
+    """Note how much a job in bulk has done."""
+    record = _current.get()
+    if record is not None:
+        record.details |= {name: str(count) for name, count in counts.items()}
 
 
 @contextmanager
@@ -130,7 +170,7 @@ def part() -> Iterator[Record | None]:
     try:
         yield entry
     except FhirError as error:
-        entry.status = error.status
+        entry.status, entry.why = error.status, _why(error)
         raise
     except Exception:
         entry.status = 500

@@ -100,7 +100,8 @@ def require(ctx: AccessContext, letter: str, type: str) -> None:
     if not may(ctx, letter, type):
         level = "patient" if ctx.patient is not None else "system"
         scope = f"{level}/{type or '*'}.{letter}"
-        raise Forbidden(f"This needs the scope {scope} ({LETTERS[letter]}), which the access token does not hold.")
+        told = f"This needs the scope {scope} ({LETTERS[letter]}), which the access token does not hold."
+        raise Forbidden(told, scope=scope)
 
 
 def require_operation(ctx: AccessContext, name: str, type: str) -> None:

@@ -19,6 +19,7 @@ from mongoengine import DateTimeField, Document, IntField, StringField
 from qrcode.image.svg import SvgPathImage
 
 from fhir_server.access import audit_record
+from fhir_server.access.context import PATIENT_REQUEST, AccessContext
 from fhir_server.citizen import card_code
 from fhir_server.citizen.documents import documents, ensure_indexes, now
 from fhir_server.citizen.person import Person, birth_day, person_of
@@ -26,7 +27,6 @@ from fhir_server.citizen.pins import new_pin, set_pin
 from fhir_server.resource import exact
 
 if TYPE_CHECKING:
-    from fhir_server.access.context import AccessContext
     from fhir_server.repository import Repository
 
 TOKEN_BYTES = 16
@@ -102,6 +102,7 @@ def issue_card(
     pin = new_pin(birth_day(person))
     set_pin(repository, card.id, pin, change=True)
     documents(repository, Card).insert(card, load_bulk=False)
+    audit_record.credential("card-issued", patient=patient.id)
     token = base64.urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
     return IssuedCard(
         id=card.id,
@@ -127,6 +128,7 @@ def reissue_card(
     issued = issue_card(repository, ctx, patient_id, public_url=public_url, lifetime=lifetime)
     for card in held:
         revoke_card(repository, card)
+    audit_record.credential("card-reissued", patient=patient_id)
     return issued
 
 
@@ -141,8 +143,10 @@ def reset_pin(repository: Repository, card_id: str) -> str | None:
 
     Whoever calls this has seen who stands before them, and notes the reason.
     """
-    if not documents(repository, Card).filter(id=card_id, revoked=None).update_one(inc__version=1):
+    card = documents(repository, Card).filter(id=card_id, revoked=None).modify(inc__version=1)
+    if card is None:
         return None
+    audit_record.credential("pin-reset", patient=card.patient)
     pin = new_pin()
     set_pin(repository, card_id, pin, change=True)
     return pin
@@ -150,10 +154,7 @@ def reset_pin(repository: Repository, card_id: str) -> str | None:
 
 def open_card(repository: Repository, typed: str) -> Card | None:
     """The card that a token or typed code belongs to; None alike for unknown, revoked and expired ones."""
-    secret = card_code.read(typed)
-    # What cannot be a token is looked up all the same, so that the answer takes as long as for any other wrong one.
-    token_hash = _hash(secret if secret is not None else b"")
-    found = documents(repository, Card).filter(token_hash=token_hash, revoked=None, expires__gt=now()).first()
+    found = _in_force(repository, typed)
     if found is None:
         audit_record.tried("card", "card:unknown", outcome="wrong")
     else:
@@ -161,15 +162,41 @@ def open_card(repository: Repository, typed: str) -> Card | None:
     return found
 
 
+def holder_of(repository: Repository, typed: str) -> str:
+    """The Patient of the card in force that staff were shown, which opens nothing by this; "" for no such card."""
+    card = _in_force(repository, typed)
+    return "" if card is None else str(card.patient)
+
+
+def _in_force(repository: Repository, typed: str) -> Card | None:
+    secret = card_code.read(typed)
+    # What cannot be a token is looked up all the same, so that the answer takes as long as for any other wrong one.
+    token_hash = _hash(secret if secret is not None else b"")
+    return documents(repository, Card).filter(token_hash=token_hash, revoked=None, expires__gt=now()).first()
+
+
 def card_in_force(repository: Repository, card_id: str, version: int) -> Card | None:
     """The card when it is still the one a session was opened with."""
     return documents(repository, Card).filter(id=card_id, version=version, revoked=None, expires__gt=now()).first()
 
 
+def is_merged_away(repository: Repository, patient: str, card_id: str) -> bool:
+    """Whether staff have merged the record that a card was made for into another one, until they take that back.
+
+    Such a card opens neither record: a merge may be wrong, and the other record somebody else's.
+    docs/decisions/0005-merging-people.md
+    """
+    asker = AccessContext(actor=f"card:{card_id}", purpose=PATIENT_REQUEST)
+    return bool(repository.merged_away(asker, [patient]))
+
+
 def revoke_card(repository: Repository, card_id: str) -> bool:
     """Lock a card for good and end its sessions; False when there is no such card or it is locked already."""
-    locked = documents(repository, Card).filter(id=card_id, revoked=None)
-    return bool(locked.update_one(set__revoked=now(), inc__version=1))
+    in_force = documents(repository, Card).filter(id=card_id, revoked=None)
+    locked = in_force.modify(set__revoked=now(), inc__version=1)
+    if locked is not None:
+        audit_record.credential("card-revoked", patient=locked.patient)
+    return locked is not None
 
 
 def _hash(secret: bytes) -> str:

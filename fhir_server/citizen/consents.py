@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_server.access.consents import FACILITY
 from fhir_server.access.context import AccessContext
-from fhir_server.citizen.declaration import OWN
 from fhir_server.citizen.stewardship import as_steward
 from fhir_server.errors import NotFound
 from fhir_server.resource import exact
+from mappings.systems import CONSENT_PURPOSE
 
 if TYPE_CHECKING:
     from fhir_server.repository import Repository
 
-PURPOSE_SYSTEM = f"{OWN}/CodeSystem/consent-purpose"
 # purpose of the pages -> v3 PurposeOfUse, https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html
 PURPOSES = {"declare": "PATRQT", "care": "TREAT", "statistics": "PUBHLTH"}
 TO_FACILITY = "facility"
@@ -55,9 +54,9 @@ def agrees(repository: Repository, ctx: AccessContext, purpose: str) -> bool:
 
 def agree(repository: Repository, ctx: AccessContext, purpose: str, at: datetime) -> None:
     """Keep that the citizen agreed to one of PURPOSES; once, however often it is said."""
-    if not agrees(repository, ctx, purpose):
-        provision = {"type": "permit", "purpose": [{"system": _REASON, "code": PURPOSES[purpose]}]}
-        repository.create(ctx, "Consent", _consent(ctx, purpose, at, provision))
+    provision = {"type": "permit", "purpose": [{"system": _REASON, "code": PURPOSES[purpose]}]}
+    once = f"patient=Patient/{ctx.patient}&status=active&category={CONSENT_PURPOSE}|{purpose}"
+    repository.create(ctx, "Consent", _consent(ctx, purpose, at, provision), if_none_exist=once)
 
 
 def open_to_facility(repository: Repository, ctx: AccessContext, code: str, name: str, at: datetime) -> None:
@@ -90,7 +89,7 @@ def _consent(ctx: AccessContext, purpose: str, at: datetime, provision: dict[str
         "scope": {"coding": [_SCOPE]},
         "category": [
             {"coding": [{"system": "http://loinc.org", "code": "59284-0", "display": "Consent Document"}]},
-            {"coding": [{"system": PURPOSE_SYSTEM, "code": purpose}]},
+            {"coding": [{"system": CONSENT_PURPOSE, "code": purpose}]},
         ],
         "patient": person,
         "dateTime": exact.instant(at),
@@ -102,7 +101,7 @@ def _consent(ctx: AccessContext, purpose: str, at: datetime, provision: dict[str
 
 def _agreement(consent: dict[str, Any]) -> Iterator[Agreement]:
     codings = [coding for category in consent.get("category", []) for coding in category.get("coding", [])]
-    purpose = next((coding.get("code") for coding in codings if coding.get("system") == PURPOSE_SYSTEM), None)
+    purpose = next((coding.get("code") for coding in codings if coding.get("system") == CONSENT_PURPOSE), None)
     if purpose in PURPOSES or purpose == TO_FACILITY:
         provision = consent.get("provision", {})
         actor: dict[str, Any] = next(iter(provision.get("actor", [])), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 
@@ -68,6 +69,8 @@ class DeclarePages(Visiting):
             return see(url_for("citizen.record", saved=1))
         if not consents.agrees(self.repository, self.context, "declare"):
             return see(url_for("citizen.consent", to="declare"))
+        if request.form.get("reviewed") != _digest(typed):
+            return see(url_for("citizen.review"))  # another form, or another tab has changed this one since
         reading = self._read(typed)
         if reading.declaration is None:
             return self._form(typed, reading)
@@ -104,6 +107,7 @@ class DeclarePages(Visiting):
             doubts=reading.doubts,
             doubted=reading.doubted,
             unconfirmed=status != 200,
+            reviewed=_digest(typed),
         )
 
     def _form(
@@ -128,6 +132,11 @@ class DeclarePages(Visiting):
             named=_named,
             **TABLES,
         )
+
+
+def _digest(typed: Mapping[str, str]) -> str:
+    """What says of a form, as it was looked over, that it is this one: nothing else is saved by that page."""
+    return hashlib.sha256(repr(sorted(typed.items())).encode()).hexdigest()
 
 
 def _named(table: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:

@@ -43,7 +43,8 @@ class EntryPages(Visiting):
         if not self._may_try():
             return self._too_many()
         try:
-            outcome = try_pin(self.repository, self.session.card, request.form.get("pin", ""))
+            typed, patient = request.form.get("pin", ""), self.session.patient
+            outcome = try_pin(self.repository, self.session.card, typed, patient=patient)
         except TooBusy:
             self._was_right()
             return self._asked_again(503, "pin.busy")

@@ -34,11 +34,22 @@ class FacilityAsking(Document):
 
 
 def ask(repository: Repository, facility: str, name: str) -> str:
-    """A new code for a facility (its MACSKCB and its name), to be shown as text and as a QR of `/c/facility#code`."""
+    """A new code for a facility (its MACSKCB and its name), to be shown as text and as the QR of `asking_link`."""
     code = "".join(secrets.choice(CODE_LETTERS) for _ in range(LENGTH))
     asking = FacilityAsking(id=code, facility=facility, name=name, expires=now() + ASKING_TIME)
     documents(repository, FacilityAsking).insert(asking, load_bulk=False)
     return code
+
+
+def asking_link(public_url: str, code: str) -> str:
+    """What a QR that a facility shows says."""
+    return f"{public_url.rstrip('/')}/c/facility#{code}"
+
+
+def shown_by(repository: Repository, facility: str) -> FacilityAsking | None:
+    """The code that a facility shows now, the one that lasts longest; None when it shows none."""
+    alive = documents(repository, FacilityAsking).filter(facility=facility, expires__gt=now())
+    return alive.order_by("-expires").first()
 
 
 def asking_of(repository: Repository, typed: str) -> FacilityAsking | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fhir_server.access import audit_record
 from fhir_server.citizen.attempts import return_attempt, spend_attempt
-from fhir_server.citizen.cards import Card, open_card
+from fhir_server.citizen.cards import Card, is_merged_away, open_card
 from fhir_server.citizen.pins import must_change, try_pin
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ def check(repository: Repository, card: str, pin: str, address: str) -> Card | N
     if not spend_attempt(repository, address):
         return None
     found = open_card(repository, card)
-    outcome = try_pin(repository, found.id if found is not None else None, pin)
+    known, patient = (found.id, found.patient) if found is not None else (None, "")
+    outcome = try_pin(repository, known, pin, patient=patient)
     if found is None or outcome != "right" or must_change(repository, found.id):
+        return None
+    if is_merged_away(repository, found.patient, found.id):
+        audit_record.tried("card", f"card:{found.id}", patient=found.patient, outcome="merged")
         return None
     return_attempt(repository, address)
     return found

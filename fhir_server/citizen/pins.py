@@ -107,24 +107,30 @@ def change_pin(repository: Repository, card: str, pin: str, again: str, born: da
     if entry is not None and entry.change and _matches(entry.hash, _peppered(repository, card, pin)):
         raise PinRefused("pin.printed")
     set_pin(repository, card, pin, change=False)
+    audit_record.credential("pin-changed")
 
 
-def try_pin(repository: Repository, card: str | None, pin: str) -> Outcome:
-    """Spend one attempt on a card and compare; None stands for a card that is not there. Raises TooBusy."""
+def try_pin(repository: Repository, card: str | None, pin: str, *, patient: str = "") -> Outcome:
+    """Spend one attempt on a card and compare; None stands for a card that is not there. Raises TooBusy.
+
+    `patient` is whose record the card opens: the audit trail tells them of every try.
+    """
     if not _hashing.acquire(timeout=HASH_WAIT_SECONDS):
         raise TooBusy
     try:
         entry = _spend(repository, card) if card is not None else None
         if card is not None and entry is None:
-            audit_record.tried("pin", f"card:{card}", outcome="locked")
-            return "locked" if is_locked(repository, card) else "wait"
+            refused: Outcome = "locked" if is_locked(repository, card) else "wait"
+            audit_record.tried("pin", f"card:{card}", patient=patient, outcome=refused)
+            return refused
         known = entry.hash if entry is not None else _NOBODY
         right = _matches(known, _peppered(repository, card or "", pin[: PIN_LENGTH + 1]))
     finally:
         _hashing.release()
-    audit_record.tried("pin", f"card:{card or 'unknown'}", outcome="right" if entry is not None and right else "wrong")
-    if entry is None or not right:
-        return "wrong"
+    outcome: Outcome = "right" if entry is not None and right else "wrong"
+    audit_record.tried("pin", f"card:{card or 'unknown'}", patient=patient, outcome=outcome)
+    if outcome == "wrong":
+        return outcome
     documents(repository, CardPin).filter(id=card).update_one(set__spent=0, set__wrong=0, set__until=_LONG_AGO)
     return "right"
 

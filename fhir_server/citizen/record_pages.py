@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, g, request, url_for
 
-from fhir_server.citizen import carers, consents, own_entries
+from fhir_server.citizen import consents, own_entries
 from fhir_server.citizen.cards import revoke_card
 from fhir_server.citizen.charts import chart
 from fhir_server.citizen.drafts import kept_draft
@@ -27,7 +27,7 @@ class RecordPages(Visiting):
             record=read_record(self.repository, self.context),
             chart=chart,
             draft=kept_draft(self.repository, self.session) is not None,
-            family=self._family(),
+            family=self.members(),
             notice=next((name for name in ("saved", "kept", "locked", "done") if name in request.args), None),
         )
 
@@ -69,11 +69,11 @@ class RecordPages(Visiting):
         )
 
     def family(self) -> Response:
-        return self.page("citizen/family.html", family=self._family(), own=self.session.patient)
+        return self.page("citizen/family.html", family=self.members(), own=self.session.patient)
 
     def turn(self) -> Response:
         chosen = request.form.get("person", "")
-        if chosen not in {self.session.patient, *(each.patient for each in self._family())}:
+        if chosen not in {self.session.patient, *(each.patient for each in self.members())}:
             return problem_page(403, "forbidden")
         turn_to(self.repository, self.session, chosen)
         return see(url_for("citizen.record", later=1))
@@ -84,7 +84,3 @@ class RecordPages(Visiting):
     def locked(self) -> Response:
         revoke_card(self.repository, self.session.card)
         return self.entry_page(200, "lock.done")
-
-    def _family(self) -> list[carers.Member]:
-        session = self.session
-        return carers.members(self.repository, session.patient, f"card:{session.card}", now_here().date())

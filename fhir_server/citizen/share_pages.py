@@ -38,7 +38,7 @@ class SharePages(Visiting):
             made = make_link(self.repository, self.context, public_url=public_url, label=label, lifetime=lifetime)
         kind = "doctor" if made.link.startswith("http") else "link"
         return self.page(
-            "citizen/shared.html", made=made, kind=kind, picture=_picture(made.link), until=clock(made.expires)
+            "citizen/shared.html", made=made, kind=kind, picture=picture(made.link), until=clock(made.expires)
         )
 
     def end(self) -> Response:
@@ -78,7 +78,8 @@ class SharePages(Visiting):
         return make_response(render_template("citizen/shown.html", record=record, chart=chart))
 
 
-def _picture(link: str) -> str:
+def picture(link: str) -> str:
+    """A link as a QR picture, to be placed in a page."""
     drawing = io.BytesIO()
     qrcode.make(link, error_correction=qrcode.constants.ERROR_CORRECT_L, border=4).save(drawing, "PNG")
     return "data:image/png;base64," + base64.b64encode(drawing.getvalue()).decode("ascii")

@@ -41,7 +41,7 @@ PLACES = {
     "Condition": Places("subject", "recordedDate", "asserter", profile_names.SELF_DECLARED_CONDITION),
     "FamilyMemberHistory": Places("patient", "date", "", profile_names.SELF_DECLARED_FAMILY_HISTORY),
     "Observation": Places("subject", "issued", "performer", profile_names.SELF_DECLARED_OBSERVATION),
-    "Procedure": Places("subject", "", "asserter", ""),
+    "Procedure": Places("subject", "", "asserter", profile_names.SELF_DECLARED_PROCEDURE),
 }
 
 
@@ -100,9 +100,13 @@ def transaction(
         "recorded": at,
         "activity": {"coding": [{"system": _DATA_OPERATION, "code": "CREATE", "display": "create"}]},
         "agent": [{"type": {"coding": [{"system": _AGENT, "code": "informant"}]}, "who": person}],
-        "entity": [{"role": "source", "what": {"reference": entries[-1]["fullUrl"]}}],
+        "entity": [
+            {"role": "source", "what": {"reference": entries[-1]["fullUrl"], "identifier": response["identifier"]}}
+        ],
     }
-    entries.append({"resource": provenance, "request": {"method": "POST", "url": "Provenance"}})
+    # It has no identifier of its own: the form that it tells of is what there is once.
+    once = f"entity:identifier={DECLARATION_SYSTEM}|{response['identifier']['value']}"
+    entries.append({"resource": provenance, "request": {"method": "POST", "url": "Provenance", "ifNoneExist": once}})
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 

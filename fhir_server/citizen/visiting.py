@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 
+from fhir_server.access import audit_record
+from fhir_server.citizen import carers
+from fhir_server.citizen.cards import is_merged_away
 from fhir_server.citizen.drafts import keep_draft
 from fhir_server.citizen.frame import SESSION_COOKIE, page_with_entry_token, problem_page, read_cookie, set_cookie
 from fhir_server.citizen.record import read_person
@@ -16,9 +19,11 @@ from fhir_server.citizen.sessions import (
     Stage,
     advance,
     current_session,
+    end_session,
     ended_session,
     form_token,
     form_token_matches,
+    turn_to,
 )
 from fhir_server.translation import VIETNAM
 
@@ -51,7 +56,13 @@ class Visiting:
                 return self.entry_page(401, "entry.kept" if self._rescued() else "entry.ended")
             if session.stage != stage:
                 return see(url_for(STEPS[session.stage]))
+            if stage != "pin" and is_merged_away(self.repository, session.patient, session.card):
+                return self._refuse_merged(session)
             g.session = session
+            if session.caring and session.person not in {each.patient for each in self.members()}:
+                # What staff took back, or whose last day is over, ends in the midst of a session too.
+                turn_to(self.repository, session, session.patient)
+                return see(url_for("citizen.record", later=1))
             return view()
 
         return guarded
@@ -83,6 +94,11 @@ class Visiting:
         """The caller of everything this request reads and writes."""
         return self.session.context
 
+    def members(self) -> list[carers.Member]:
+        """Whom the holder of the card cares for today."""
+        session = self.session
+        return carers.members(self.repository, session.patient, f"card:{session.card}", now_here().date())
+
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page of the session; whose record it is stands on every one while it is somebody else's than the card's."""
         if self.session.stage == "open" and self.session.caring:
@@ -98,6 +114,12 @@ class Visiting:
         response = see(url_for(STEPS[stage]))
         set_cookie(response, self.config, SESSION_COOKIE, advance(self.repository, self.secret, stage))
         return response
+
+    def _refuse_merged(self, session: CitizenSession) -> Response:
+        """Told only to whoever knew the PIN: for others such a card is like any."""
+        audit_record.tried("card", f"card:{session.card}", patient=session.patient, outcome="merged")
+        end_session(self.repository, self.secret)
+        return self.entry_page(403, "entry.merged")
 
     def _rescued(self) -> bool:
         """Whether what was typed before the session ended is kept for the next one."""

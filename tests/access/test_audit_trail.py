@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from fhir_server.access import audit_record
 from fhir_server.access.audit_events import ENTITIES, KINDS, events_of
@@ -185,16 +186,48 @@ def test_nobody_writes_changes_or_deletes_an_event(trail: Trail, method: str) ->
         [{"op": "replace", "path": "/outcome", "value": "8"}] if method == "PATCH" else {**event, "outcome": "8"}
     )
     answer = trail.client.open(address, method=method, json=body, content_type=kind)
-    assert answer.status_code == 403
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
     assert "this server alone" in answer.json["issue"][0]["diagnostics"]
-    bundle = {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [{"request": {"method": "DELETE", "url": f"AuditEvent/{event['id']}"}}],
-    }
-    assert trail.client.post("/fhir", json=bundle).status_code == 403
     assert trail.events()[0] == event
     assert trail.verified().broken == []
+
+
+@pytest.mark.parametrize("address", ["AuditEvent/of-this-trail", "AuditEvent/nowhere", "AuditEvent?altid=nobody"])
+def test_deleting_an_event_is_refused_in_the_same_way_whether_there_is_one_or_not(trail: Trail, address: str) -> None:
+    trail.client.get("/fhir/Patient/an")
+    (event,) = trail.events()
+    address = address.replace("of-this-trail", event["id"])
+    alone = trail.client.delete(f"/fhir/{address}")
+    assert (alone.status_code, alone.json["issue"][0]["code"]) == (405, "not-supported")
+    entry = {"request": {"method": "DELETE", "url": address}}
+    batch = trail.client.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    assert batch.json["entry"][0]["response"]["status"].startswith("405")
+    transaction = trail.client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    assert (transaction.status_code, transaction.json["resourceType"]) == (405, "OperationOutcome")
+    assert trail.events()[0] == event
+
+
+def test_the_statements_of_the_server_offer_no_writing_of_events(
+    store: Store, client: FlaskClient, tmp_path: Path
+) -> None:
+    def told(browser: FlaskClient) -> tuple[dict[str, Json], list[str]]:
+        statement, document = browser.get("/fhir/metadata").json, browser.get("/openapi.json").json
+        resources = {each["type"]: each for each in statement["rest"][0]["resource"]}
+        (place,) = document["paths"]["/{type}/{id}"]["delete"]["parameters"][:1]
+        name = place["$ref"].rpartition("/")[2]
+        return resources, document["components"]["parameters"][name]["schema"]["enum"]
+
+    everywhere, all_writable = told(client)
+    kept, writable = told(Trail.on(store, tmp_path).client)
+    events = kept["AuditEvent"]
+    reading = {"read", "vread", "history-instance", "search-type", "history-type"}
+    assert {each["code"] for each in events["interaction"]} == reading
+    assert (events["updateCreate"], events["conditionalCreate"], events["conditionalUpdate"]) == (False, False, False)
+    assert events["conditionalDelete"] == "not-supported"
+    assert "AuditEvent" not in writable
+    assert kept["Patient"] == everywhere["Patient"]
+    assert everywhere["AuditEvent"]["interaction"] == everywhere["Patient"]["interaction"]
+    assert {*all_writable} - {*writable} == {"AuditEvent"}
 
 
 def test_without_a_trail_nothing_is_recorded(store: Store, client: Any) -> None:

@@ -173,6 +173,52 @@ def test_a_patient_withdraws_an_own_statement_and_changes_nothing_else(crossed):
         crossed.delete(A, "Observation", made.id)
 
 
+def entry(method: str, url: str, resource: Any = None) -> dict[str, Any]:
+    return {"request": {"method": method, "url": url}} | ({} if resource is None else {"resource": resource})
+
+
+def transaction(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
+
+
+def test_in_a_transaction_too_a_patient_withdraws_own_statements_and_changes_nothing_else(crossed):
+    mine, other = (crossed.create(A, "Observation", statement()).stored for _ in range(2))
+    address = f"Observation/{mine.id}"
+    withdrawn = statement(id=mine.id, status="entered-in-error")
+    for refused in (
+        entry("PUT", address, {**withdrawn, "code": {"text": "Khác"}}),
+        entry("PUT", address, statement(id=mine.id, status="amended")),
+        entry("PUT", "Observation/unused", {**withdrawn, "id": "unused"}),
+        entry("PUT", "Observation/a-weight-1", {**withdrawn, "id": "a-weight-1"}),
+        entry("PUT", "Observation/b-weight-1", {**withdrawn, "id": "b-weight-1"}),
+        entry("PUT", f"Observation?_id={mine.id}", withdrawn),
+        entry("DELETE", address),
+    ):
+        with pytest.raises(Forbidden):
+            crossed.transaction(A, transaction(entry("POST", "Observation", statement()), refused))
+    assert crossed.read(A, "Observation", mine.id).version == 1
+    done = crossed.transaction(
+        A,
+        transaction(
+            entry("PUT", address, withdrawn),
+            entry("PATCH", f"Observation/{other.id}", withdrawing_patch()),
+            entry("POST", "Observation", statement()),
+        ),
+    )
+    assert [each.status for each in done] == [200, 200, 201]
+    for id in (mine.id, other.id):
+        assert b"entered-in-error" in crossed.read(A, "Observation", id).json
+
+
+def withdrawing_patch() -> dict[str, Any]:
+    parts = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Observation.status"},
+        {"name": "value", "valueCode": "entered-in-error"},
+    ]
+    return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+
+
 def test_a_clinics_record_is_not_the_patients_to_withdraw_even_in_her_name(crossed):
     sent = statement(id="told", performer=[{"reference": "Patient/a-patient"}])
     crossed.update(OPEN, "Observation", "told", sent)

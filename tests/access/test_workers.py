@@ -16,21 +16,21 @@ import pytest
 
 from fhir_server.access.assertions import TYPE
 from tests.access.world import JWKS, assertion
-from tests.test_cli import COMMAND, Server, _environment, _start, embedded
+from tests.server_process import COMMAND, Server, embedded, environment, start
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = _start(tmp_path_factory.mktemp("smart") / "data", "--access", "smart", "--workers", "2")
+    running = start(tmp_path_factory.mktemp("smart") / "data", "--access", "smart", "--workers", "2")
     yield running
     running.stop()
 
 
 def command(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, "client", *arguments, "--data", str(server.data)], env=_environment(), capture_output=True, text=True
+        [*COMMAND, "client", *arguments, "--data", str(server.data)], env=environment(), capture_output=True, text=True
     )
 
 

@@ -12,12 +12,17 @@ import zxingcpp
 from fhir_server.access.context import AccessContext
 from fhir_server.citizen.card_sheets import TO_A_PAGE, sheets
 from fhir_server.citizen.cards import issue_card, open_card, reissue_card
+from fhir_server.citizen.login import check
 from fhir_server.commands.cards import Wanted, people_wanted
 from fhir_server.config import Config
 from fhir_server.errors import NotFound
+from tests.citizen.conftest import PIN, hidden_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
 
     from fhir_server.repository import Repository
 
@@ -90,6 +95,38 @@ def test_a_new_card_in_place_of_the_old_ones_locks_them(repository: Repository, 
     found = open_card(repository, new.token)
     assert found is not None
     assert found.patient == person_a
+
+
+def test_the_old_card_of_a_merged_person_leads_to_the_hotline_after_its_pin_until_the_merge_is_taken_back(
+    client: FlaskClient,
+    repository: Repository,
+    person_a: str,
+    person_b: str,
+    token_of: Callable[[str], str],
+    present: Callable[[str], TestResponse],
+    enter: Callable[[str], FlaskClient],
+):
+    old = token_of(person_a)
+    browser = enter(old)
+    repository.merging.merge(OPEN, person_a, person_b)
+    in_the_midst = browser.get("/c/")
+    assert (in_the_midst.status_code, "1900 0000" in in_the_midst.text) == (403, True)
+    assert "đã được gộp" in in_the_midst.text
+    assert browser.get("/c/").status_code == 401
+    assert present(old).headers["Location"] == "/q/pin"
+    wrong = client.post("/q/pin", data=hidden_fields(client.get("/q/pin")) | {"pin": "000001"})
+    assert (wrong.status_code, "gộp" in wrong.text) == (403, False)
+    right = client.post("/q/pin", data=hidden_fields(client.get("/q/pin")) | {"pin": PIN})
+    refused = client.get(right.headers["Location"])
+    assert (refused.status_code, "đã được gộp" in refused.text) == (403, True)
+    assert "Trần Văn Đức" not in refused.text
+    assert "1950" not in refused.text
+    assert check(repository, old, PIN, "203.0.113.9") is None
+    repository.merging.unmerge(OPEN, person_a)
+    assert "Nguyễn Thị Ánh Đào" in enter(old).get("/c/").text
+    opened = check(repository, old, PIN, "203.0.113.9")
+    assert opened is not None
+    assert opened.patient == person_a
 
 
 def test_the_old_card_of_a_merged_person_opens_no_more_than_it_did(

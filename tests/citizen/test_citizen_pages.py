@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from werkzeug.test import TestResponse
 
 from fhir_server.access.context import AccessContext
 from fhir_server.app import create_app
+from fhir_server.citizen import consents
 from fhir_server.citizen.attempts import WRONG_CODES_ALLOWED
 from fhir_server.citizen.cards import issue_card, open_card, revoke_card
 from fhir_server.config import Config
+from fhir_server.repository import Repository
 from tests.citizen.conftest import PIN, declare, hidden_fields, save
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from fhir_server.repository import Repository
-
 Present = Callable[[str], TestResponse]
 Enter = Callable[[str], "FlaskClient"]
 TokenOf = Callable[[str], str]
 
 OPEN = AccessContext.unrestricted("test")
+SAVES = 6
 
 
 def found(browser: FlaskClient, search: str) -> list[dict[str, Any]]:
@@ -162,6 +166,56 @@ def test_a_form_sent_twice_is_stored_once(opened: FlaskClient):
     assert opened.post("/c/declare", data=form | {"weight": "59"}).status_code == 303
     assert save(opened).status_code == 303
     assert len(found(opened, "Observation?code=29463-7")) == 2
+
+
+def test_the_same_form_saved_by_many_at_the_same_moment_is_stored_once(
+    app: Flask, opened: FlaskClient, repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    opened.post("/c/declare", data=hidden_fields(opened.get("/c/declare")) | {"weight": "58,5", "illness_2": "yes"})
+    sent, cookie = hidden_fields(opened.get("/c/review")), opened.get_cookie("citizen")
+    assert cookie is not None
+    all_have_looked, store = threading.Barrier(SAVES), Repository.transaction
+
+    def together(*arguments: Any, **named: Any) -> Any:
+        all_have_looked.wait(30)  # each has found that nothing is stored yet
+        return store(*arguments, **named)
+
+    monkeypatch.setattr(Repository, "transaction", together)
+
+    def save_once(_: int) -> str:
+        browser = app.test_client()
+        browser.set_cookie("citizen", cookie.value)
+        return browser.post("/c/review", data=sent).headers["Location"]
+
+    with ThreadPoolExecutor(SAVES) as pool:
+        assert list(pool.map(save_once, range(SAVES))) == ["/c/?saved=1"] * SAVES
+    for query in ("Observation?code=29463-7", "Condition", "QuestionnaireResponse", "Provenance"):
+        assert len(found(opened, query)) == 1
+    (provenance,) = found(opened, "Provenance")
+    assert len(provenance["target"]) == 4
+
+
+def test_agreeing_twice_at_the_same_moment_is_one_consent(repository: Repository, person_a: str):
+    ctx, at = AccessContext.for_patient(person_a, "card:1"), datetime.now(UTC)
+    for _ in range(2):  # once again when it was withdrawn
+        with ThreadPoolExecutor(SAVES) as pool:
+            list(pool.map(lambda _: consents.agree(repository, ctx, "declare", at), range(SAVES)))
+        given = [each for each in consents.agreements(repository, ctx) if each.active]
+        assert [each.purpose for each in given] == ["declare"]
+        consents.withdraw(repository, ctx, given[0].id)
+
+
+def test_what_was_looked_over_is_what_is_saved(opened: FlaskClient):
+    def fill_in(weight: str) -> dict[str, str]:
+        opened.post("/c/declare", data=hidden_fields(opened.get("/c/declare")) | {"weight": weight})
+        return hidden_fields(opened.get("/c/review"))
+
+    first, second = fill_in("58"), fill_in("59")
+    assert opened.post("/c/review", data=first).headers["Location"] == "/c/review"
+    assert found(opened, "Observation") == []
+    assert opened.post("/c/review", data=second).headers["Location"] == "/c/?saved=1"
+    (weight,) = found(opened, "Observation")
+    assert weight["valueQuantity"]["value"] == 59
 
 
 def test_an_absurd_value_is_refused_and_nothing_typed_is_lost(opened: FlaskClient):

@@ -17,6 +17,7 @@ BUILT = (
     "desk.field.",
     "desk.number.",
     "desk.page.",
+    "desk.proof.",
     "desk.role.",
     "desk.sex.",
     "desk.state.",

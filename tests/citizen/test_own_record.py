@@ -175,7 +175,7 @@ def test_who_has_seen_the_record_is_told(
             entity=[{"what": {"reference": f"Patient/{patient}"}}],
         )
     page = opened.get("/c/seen").text
-    assert "Cơ sở y tế 79999" in page
+    assert "Cơ sở y tế</strong>\n<strong>79999</strong>" in page
     assert "09:15, 05/03/2026" in page
     assert "Cấp cứu" in page
     assert "nobody" not in page
