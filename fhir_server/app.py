@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .access import audit_border, authorize, smart
+from .access import audit_border, audit_record, authorize, smart
 from .access.audit_spool import Spool
 from .access.limits import Limit
 from .citizen import health_link_service, pages
@@ -19,16 +22,24 @@ from .errors import FhirError
 from .intake import clinic_calls, resident_calls
 from .intake.gateway import adapters, province
 from .repository import Repository
-from .rest import access, address, blueprint, bundles, cors, export_status, openapi, responses
+from .rest import access, address, blueprint, body, bundles, cors, export_status, openapi, responses
 from .rest.errors import from_framework, unexpected
 from .rest.interactions import INTERACTIONS
 
 
+class _Application(Flask):
+    """Flask without a single async function, which it would otherwise look for at every call of every hook and view."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(repository: Repository, *, config: Config) -> Flask:
     """The WSGI application that serves the records behind `repository`."""
-    app = Flask("fhir_server", static_folder=None)
+    app = _Application("fhir_server", static_folder=None)
     # A doubled slash is a wrong address, not one to redirect from.
     app.url_map.merge_slashes = False
+    app.wsgi_app = body.only_whole(app.wsgi_app)  # type: ignore[assignment,method-assign]  # as Flask's manual says
     if config.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]  # as Flask's manual says
     if config.audit:
@@ -38,7 +49,7 @@ def create_app(repository: Repository, *, config: Config) -> Flask:
         _add_smart(app, repository, config)
     app.register_blueprint(blueprint.create_blueprint(repository, config))
     app.register_blueprint(export_status.create_blueprint(repository, config))
-    app.register_blueprint(openapi.create_blueprint(INTERACTIONS, config))
+    app.register_blueprint(openapi.create_blueprint(INTERACTIONS, config, repository.append_only))
     app.register_blueprint(pages.create_blueprint(repository, config))
     app.register_blueprint(health_link_service.create_blueprint(repository, config))
     app.register_blueprint(start.create_blueprint(repository, config))
@@ -56,7 +67,7 @@ def _add_smart(app: Flask, repository: Repository, config: Config) -> None:
     """The authorization server, and the guard that asks for its tokens."""
     database, cards = repository.store.database, CardHolders(repository)
     by_address = Limit(database, "address", config.address_limit)
-    look_up = access.LookUp(database, repository.denials_stage)
+    look_up = access.LookUp(database, repository.foresight)
     access.guard(app, look_up, cards, Limit(database, "client", config.client_limit), by_address)
     for_clients = smart.create_blueprint(database, config, cards, by_address)
     _open_to_origins(for_clients, config)
@@ -85,6 +96,7 @@ def _add_health(app: Flask, repository: Repository) -> None:
 
 def _add_error_handlers(app: Flask, config: Config) -> None:
     def refuse(error: FhirError) -> Response:
+        audit_record.refused(error)
         environ = request.environ
         if _is_fhir(request.path):
             return responses.respond(

@@ -27,7 +27,7 @@ def noted(method: _Method[_Door, _Arguments, _Result]) -> _Method[_Door, _Argume
     @wraps(method)
     def noting(self: _Door, ctx: AccessContext, /, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
         record = current()
-        if record is None:
+        if record is None or record.bulk:
             return method(self, ctx, *arguments, **named)
         record.called_by(ctx)
         result = method(self, ctx, *arguments, **named)
@@ -40,7 +40,7 @@ def noted(method: _Method[_Door, _Arguments, _Result]) -> _Method[_Door, _Argume
 def note_written(several: Iterable[Stored], outcome: str) -> None:
     """Note what was written where the result of a method does not tell."""
     record = current()
-    if record is not None:
+    if record is not None and not record.bulk:
         for each in several:
             _keep(record, each, _LIFECYCLES[outcome])
 

@@ -175,7 +175,7 @@ def _version(if_match: Any) -> int | None:
 
 def check(repository: Repository, ctx: AccessContext, entry: Entry) -> None:
     """What can be refused without looking at the database. Raises BadRequest, Forbidden."""
-    if ctx.patient is not None and entry.method in CHANGES:
+    if ctx.patient is not None and (entry.method == "DELETE" or (entry.method in CHANGES and not entry.id)):
         raise Forbidden(NOTHING_CHANGED)
     if letter := LETTERS.get(entry.method):
         guard.require(ctx, letter, entry.type)

@@ -20,6 +20,7 @@ from .search.entries import document_fields
 from .search.parameters import Parameter, added_parameter, install
 from .search.sources import UnsupportedExpressionError
 from .store.catalogue import StoredCatalogue, documents_behind, rewrite_search_fields
+from .store.failures import is_closed
 from .store.records import Document, Store
 
 REFRESH_SECONDS = 2.0  # after so long every process of the server knows a change
@@ -87,7 +88,10 @@ class ParameterCatalogue:
                 done = self._rewrite(type, done)
             self._stored.end("done", [{**each, "ready": True} for each in definitions], now())
             self.refresh(at_once=True)
-        except Exception:
+        except Exception as error:
+            if is_closed(error):
+                _log.info("indexing for added search parameters was left; it can be started again in two minutes")
+                return
             # Whatever went wrong: the run is over, and says so where it is asked about.
             _log.exception("indexing for added search parameters failed")
             self._stored.end("failed", definitions, now())

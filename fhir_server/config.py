@@ -211,6 +211,16 @@ class Config:
         """Where audit records wait until they are in MongoDB, and where their anchors are kept."""
         return self.data / "audit"
 
+    def cautions(self) -> list[str]:
+        """What the server would start with all the same, and nobody should have it serve with; each with what to do."""
+        addresses = {"FHIR_PUBLIC_URL": self.public_url, "FHIR_BASE_URL": self.base_url or ""}
+        return [
+            f"{name} is {address}: with FHIR_ACCESS=smart, tokens and PINs would cross the network unencrypted, and cards "
+            "and the desk are closed to other machines. Give the https address of the proxy that ends TLS."
+            for name, address in addresses.items()
+            if self.access == "smart" and address.startswith("http://") and not _is_loopback(_host(address))
+        ]
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **overrides: Any) -> Config:
         """Read the settings; an override that is not None (a command-line option) wins. Raises ConfigError."""
@@ -280,6 +290,10 @@ def _without_password(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     credentials, at, hosts = rest.rpartition("@")
     return f"{scheme}{separator}{credentials.partition(':')[0]}:***@{hosts}" if at else uri
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -69,9 +69,20 @@ class Unauthorized(FhirError):
 
 
 class Forbidden(FhirError):
-    """The caller is known and may not do this."""
+    """The caller is known and may not do this. `scope` is the one that an access token lacks for it."""
 
     status, code = 403, "forbidden"
+
+    def __init__(
+        self,
+        diagnostics: str | Sequence[Issue],
+        *,
+        code: str | None = None,
+        expression: Sequence[str] = (),
+        scope: str = "",
+    ) -> None:
+        super().__init__(diagnostics, code=code, expression=expression)
+        self.scope = scope
 
 
 class NotFound(FhirError):
@@ -110,6 +121,12 @@ class Gone(FhirError):
     """The resource existed and was deleted."""
 
     status, code = 410, "deleted"
+
+
+class LengthRequired(FhirError):
+    """The body was sent in chunks, and its content does not show where it ends."""
+
+    status, code = 411, "required"
 
 
 class PreconditionFailed(FhirError):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .access import guard
 from .access.context import AccessContext
 from .errors import Conflict
 from .records import Document, now
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DoorAddress", "Imports", "Job", "LeaseLost", "Overtaken", "Step", "prepare"]
 
+FAMILY = "import"
 LEASE_SECONDS: float = 30  # a step takes a second; so long waits an import whose process was killed
 _POLL_SECONDS = 0.5
 
@@ -81,8 +83,10 @@ def prepare(repository: Repository, ctx: AccessContext, resources: Iterable[tupl
     encoded: list[Encoded] = []
     for id, resource in resources:
         type = resource["resourceType"]
+        guard.require(ctx, "c", type)
         valid = repository.writing.checked(ctx, type, resource)
         document = repository.writing.document(ctx, type, id, 1, valid, "POST", now())
+        repository.writing.admission.admit(ctx, "c", {type: [document]})
         content = prepared.encode(document)
         if content is None:
             return []
@@ -100,12 +104,12 @@ class Imports:
         self._jobs = Jobs(repository.store.database)
         self._lease = lease_seconds
 
-    def begin(self, ctx: AccessContext, name: str, *, waits: Callable[[], None] = lambda: None) -> Job:
+    def begin(self, ctx: AccessContext, name: str, *, file: str = "", waits: Callable[[], None] = lambda: None) -> Job:
         """The import of this name, as this process's: one that was begun and not ended goes on where it was.
 
-        While another process works on it, this one waits, and calls `waits` now and then.
+        `file` is what people know it by. While another process works on it, this one waits, and calls `waits` now and then.
         """
-        kind = f"import {name}"
+        kind = f"{FAMILY} {name}"
         for ended in self._jobs.ended_before(kind, now(), 10):
             self._jobs.remove(ended)
         while (job := self._jobs.claim([kind], lease_seconds=self._lease)) is None:
@@ -113,7 +117,7 @@ class Imports:
                 waits()
                 time.sleep(_POLL_SECONDS)
             else:
-                self._jobs.submit(kind, ctx.actor, {})
+                self._jobs.submit(kind, ctx.actor, {"file": file} if file else {})
         return job
 
     @contextmanager
@@ -134,6 +138,7 @@ class Imports:
         for type, content in step.encoded:
             by_type.setdefault(type, []).append(content)
         for type in by_type:
+            guard.require(ctx, "c", type)
             self._store.collection(type)
         unclaimed = True
 
@@ -160,6 +165,18 @@ class Imports:
         found = self._repository.within(session).lookup(ctx, "Patient", "identifier", absent)
         if any(found.values()):
             raise Overtaken("Somebody else has stored one of these people meanwhile.")
+
+    def tell(self, job: Job, progress: Document) -> None:
+        """Note how far an import is that goes on without steps. Raises LeaseLost."""
+        self._jobs.renew(job, progress, lease_seconds=self._lease)
+
+    def fail(self, job: Job, why: str) -> None:
+        """The import has come to nothing more. Raises LeaseLost."""
+        self._jobs.fail(job, why)
+
+    def newest(self, skip: int, limit: int) -> list[Job]:
+        """All imports, those that were interrupted too, the newest first."""
+        return self._jobs.newest(FAMILY, skip, limit)
 
     def finish(self, job: Job, result: Document) -> None:
         """The import has ended."""

@@ -27,7 +27,7 @@ from .resource.validation import compile_schema
 from .search.parameters import parameters, token_key
 from .search.query import DEFAULT_COUNT, MAX_COUNT, Pair
 from .searching import Compartment
-from .sight import denials_stage
+from .sight import Foresight
 from .store.audit import AUDITED
 from .store.records import Session, Store
 from .transactions import PerformOperation, carry_out
@@ -63,6 +63,15 @@ class Repository:
     def seal_audit_trail(self) -> None:
         """From now on AuditEvents come from the audit trail alone (audit_shipping.py): everybody else is refused."""
         self.store.sealed = frozenset({AUDITED})
+
+    @property
+    def append_only(self) -> frozenset[str]:
+        """The types that nobody but the server itself writes."""
+        return self.store.sealed
+
+    def refuse_append_only(self, type: str) -> None:
+        """Raises MethodNotAllowed for a type of `append_only`, whether there is such a record or not."""
+        self.store.refuse_sealed(type)
 
     def warm_up(self) -> None:
         """Compile the schema now: 0.2 s that the first write would wait for otherwise."""
@@ -174,9 +183,10 @@ class Repository:
         """`id -> id of the Patient it was merged into`, for those of `patients` that were, and these in turn."""
         return {} if ctx.patient is not None else self.store.merges.standing_for(patients, self._session)
 
-    def denials_stage(self, facility: str | None) -> dict[str, Any]:
-        """What a look-up of a facility's token is asked with, so that it gives AccessContext.denials too."""
-        return denials_stage(self.store, facility)
+    @property
+    def foresight(self) -> Foresight:
+        """What a look-up of a facility's token is asked with, so that it gives AccessContext.foreseen too."""
+        return Foresight(self.store)
 
     def next_number(self, name: str) -> int:
         """The next number of a row of numbers with a name, from 1. Each is given once, to one caller."""

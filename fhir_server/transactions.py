@@ -101,6 +101,7 @@ class _Transaction:
             entry.start_again()
             if entry.method not in READS:
                 with naming(entry.number):
+                    self.store.refuse_sealed(entry.type)
                     self._locate(entry, keys.get(entry.number), first)
         self._refuse_shared_targets()
         self._read_currents()
@@ -266,6 +267,7 @@ class _Transaction:
             return EntryResult(200, stored_of(entry.type, entry.current), None, "unchanged")
         previous = entry.current or self.ended.get(entry.type, {}).get(entry.target)
         document = self.writing.next_version(self.ctx, entry.type, entry.target, resource, previous, entry.method)
+        self.writing.admission.require_withdrawal(self.ctx, entry.current, document)
         stored = stored_of(entry.type, document)
         if entry.current is None:
             self.creates.setdefault(entry.type, []).append(document)

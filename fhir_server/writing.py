@@ -269,6 +269,7 @@ class RecordWriting:
         if ctx.may_write is not None and type not in ctx.may_write:
             raise Forbidden(f"This caller may not write {type}.")
         refuse_subset(resource)
+        _refuse_waiting(resource)
         valid = self._conformance.enforced(validate({**resource, "id": id} if id is not None else resource))
         valid = labelled(valid if ctx.patient is None else declared(valid, ctx.patient))
         if "contained" in valid:
@@ -317,6 +318,20 @@ def check_type(type: str) -> None:
     """Raises NotFound unless R4 has the type."""
     if type not in _TYPES:
         raise NotFound(f"'{type[:40]}' is not a FHIR R4 resource type.", code="not-supported")
+
+
+def _refuse_waiting(resource: Resource) -> None:
+    """Raises Unprocessable for a Subscription that would wait for messages which never come.
+
+    https://hl7.org/fhir/R4/subscription.html
+    """
+    if resource["resourceType"] == "Subscription" and resource.get("status") in ("requested", "active"):
+        raise Unprocessable(
+            "This server delivers no subscriptions: ask by _since or _lastUpdated for what is new, "
+            "or keep the Subscription for others with the status off.",
+            code="not-supported",
+            expression=["Subscription.status"],
+        )
 
 
 def refuse_bound(ctx: AccessContext) -> None:

@@ -105,6 +105,32 @@ def test_cards_link_to_the_address_the_server_listens_on_unless_another_is_given
     assert public == "https://hososuckhoe.example.vn"
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"FHIR_ACCESS": "smart", "FHIR_PUBLIC_URL": "http://hososuckhoe.example.vn"}, ["FHIR_PUBLIC_URL"]),
+        ({"FHIR_ACCESS": "smart", "FHIR_HOST": "0.0.0.0"}, ["FHIR_PUBLIC_URL"]),
+        (
+            {
+                "FHIR_ACCESS": "smart",
+                "FHIR_PUBLIC_URL": "https://hososuckhoe.example.vn",
+                "FHIR_BASE_URL": "http://10.0.0.5/fhir",
+            },
+            ["FHIR_BASE_URL"],
+        ),
+        ({"FHIR_ACCESS": "smart", "FHIR_PUBLIC_URL": "https://hososuckhoe.example.vn"}, []),
+        ({"FHIR_ACCESS": "smart"}, []),
+        ({"FHIR_ACCESS": "smart", "FHIR_PUBLIC_URL": "http://[::1]:8080"}, []),
+        ({"FHIR_PUBLIC_URL": "http://hososuckhoe.example.vn"}, []),
+    ],
+)
+def test_addresses_without_tls_are_warned_of_where_tokens_and_pins_cross_a_network(
+    settings: dict[str, str], warned: list[str]
+) -> None:
+    cautions = Config.from_environment(settings).cautions()
+    assert [each.partition(" is http://")[0] for each in cautions] == warned
+
+
 def test_a_default_page_above_the_largest_page_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^FHIR_DEFAULT_COUNT must not be above FHIR_MAX_COUNT\.$"):
         Config.from_environment({"FHIR_DEFAULT_COUNT": "60", "FHIR_MAX_COUNT": "40"})

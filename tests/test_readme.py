@@ -42,7 +42,7 @@ def test_every_search_of_the_readme_finds_as_many_as_it_says(client: FlaskClient
         import_visits(repository, caller, sorted((seed / "visits").glob("*.xml")))
         import_self_declared(repository, caller, seed / "self_declared.json")
     searches = COUNTED.findall(README)
-    assert len(searches) == 8
+    assert len(searches) == 9
     found = []
     for address, _ in searches:
         parts = urlsplit(address)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from fhir_server.access.context import AccessContext
+from fhir_server.access import audit_record
 from fhir_server.commands import CommandFailed
-from fhir_server.commands.database import repository_on, visiting_store
+from fhir_server.commands.recording import recording
 from fhir_server.config import Config
 
 if TYPE_CHECKING:
+    from fhir_server.access.context import AccessContext
     from fhir_server.citizen.cards import IssuedCard
     from fhir_server.repository import Repository
 
@@ -39,13 +40,18 @@ def issue(
     from fhir_server.citizen.card_sheets import sheets
     from fhir_server.citizen.cards import issue_card, reissue_card
 
-    with visiting_store(config) as store:
-        repository, caller = repository_on(store, config), AccessContext.unrestricted("cli:cards")
-        people = people_wanted(repository, caller, wanted)
+    cards = []
+    with recording(config, "cards issue") as at_work:
+        repository, caller = at_work.repository, at_work.caller
+        with at_work.job("credential", "cards-wanted"):
+            people = people_wanted(repository, caller, wanted)
+            audit_record.counted({"people": len(people)})
         if not people:
             raise CommandFailed("Nobody fits: name people by --patient or --household, a --ward, or --all.")
         make = reissue_card if replace else issue_card
-        cards = [make(repository, caller, each, public_url=config.public_url) for each in people]
+        for each in people:
+            with at_work.act("credential", "card-issued", patient=each):
+                cards.append(make(repository, caller, each, public_url=config.public_url))
     if pdf is not None:
         _write_privately(pdf, sheets(cards, hotline=config.hotline))
         console.print(f"{len(cards)} thẻ / cards: {pdf}", markup=False)
@@ -77,8 +83,8 @@ def revoke(config: Config, card: str) -> None:
     """Lock a card for good. Raises CommandFailed."""
     from fhir_server.citizen.cards import revoke_card
 
-    with visiting_store(config) as store:
-        if not revoke_card(repository_on(store, config), card):
+    with recording(config, "cards revoke") as at_work, at_work.act("credential", "card-revoked"):
+        if not revoke_card(at_work.repository, card):
             raise CommandFailed(f"There is no card {card} that is in force.")
 
 
@@ -86,10 +92,10 @@ def reset_pin(config: Config, card: str) -> str:
     """A new PIN for a card, to be changed at its first use. Raises CommandFailed."""
     from fhir_server.citizen import cards
 
-    with visiting_store(config) as store:
-        pin = cards.reset_pin(repository_on(store, config), card)
-    if pin is None:
-        raise CommandFailed(f"There is no card {card} that is in force.")
+    with recording(config, "cards reset-pin") as at_work, at_work.act("credential", "pin-reset"):
+        pin = cards.reset_pin(at_work.repository, card)
+        if pin is None:
+            raise CommandFailed(f"There is no card {card} that is in force.")
     return pin
 
 

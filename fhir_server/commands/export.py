@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from rich.console import Console
 
-from fhir_server.access.context import AccessContext
+from fhir_server.access import audit_record
 from fhir_server.commands import CommandFailed
 
 if TYPE_CHECKING:
+    from fhir_server.access.context import AccessContext
     from fhir_server.exporting import Exports, Job
     from fhir_server.repository import Repository
 
@@ -27,15 +28,21 @@ MANIFEST = "manifest.json"
 
 
 def export(
-    console: Console, repository: Repository, directory: Path, *, types: Sequence[str], since: str | None, gzip: bool
+    console: Console,
+    repository: Repository,
+    caller: AccessContext,
+    directory: Path,
+    *,
+    types: Sequence[str],
+    since: str | None,
+    gzip: bool,
 ) -> int:
     """Write the records into an empty directory, beside a manifest, and return how many. Raises CommandFailed."""
     from fhir_server.export_order import ExportOrder, read_since, read_types
 
     order = ExportOrder(types=read_types("system", types, lenient=False), since=read_since(since))
     _make_ready(directory)
-    caller, began = AccessContext.unrestricted("command line"), time.monotonic()
-    exports = repository.exports
+    exports, began = repository.exports, time.monotonic()
     job_id = exports.start(caller, order, request="fhir-server export")
     try:
         job = _finished(exports, caller, job_id)
@@ -47,6 +54,7 @@ def export(
     finally:
         exports.remove(caller, job_id)
     lines: int = sum(file["lines"] for file in job.result["files"])
+    audit_record.counted({file["name"]: file["lines"] for file in job.result["files"]})
     seconds = time.monotonic() - began
     console.print(f"{lines:,} resources in {len(job.result['files'])} files, {lines / seconds:,.0f}/s", markup=False)
     return lines

@@ -6,15 +6,14 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fhir_server.access.context import AccessContext
 from fhir_server.operations import health_record as operation
 
 if TYPE_CHECKING:
+    from fhir_server.access.context import AccessContext
     from fhir_server.repository import Repository
 
 
-def health_record(repository: Repository, patient: str, sender: str) -> bytes:
+def health_record(repository: Repository, caller: AccessContext, patient: str, sender: str) -> bytes:
     """The document of the Patient with this id. Raises NotFound, Gone."""
-    ctx = AccessContext.unrestricted("command line")
     day = datetime.now(UTC).date().isoformat()
-    return operation.health_record(repository, ctx, patient, sender=sender, day=day, request_id=str(uuid.uuid4()))
+    return operation.health_record(repository, caller, patient, sender=sender, day=day, request_id=str(uuid.uuid4()))

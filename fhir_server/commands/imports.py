@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from fhir_server.access import audit_record
 from fhir_server.access.context import AccessContext
 
 if TYPE_CHECKING:
@@ -81,17 +82,23 @@ def whole_list(path: Path, of: str, as_of: datetime | None, confirmed: bool) -> 
 
 def import_residents(console: Console, repository: Repository, path: Path) -> int:
     """Receive the lines of a file, print what became of them, and return how many could not be taken."""
+    from fhir_server.commands.listed_imports import listed
     from fhir_server.intake import residents
 
-    receipts = residents.import_changes(repository, _importer(), path)
-    statuses = [receipt.status for _, receipt in receipts]
-    counts = {
-        name: statuses.count(name) for name in ("applied", "waiting", "duplicate", "refused", "conflict", "invalid")
-    }
+    with listed(repository, _importer(), "residents", path.name) as listing:
+        receipts = residents.import_changes(repository, _importer(), path)
+        statuses = [receipt.status for _, receipt in receipts]
+        counts = {
+            name: statuses.count(name) for name in ("applied", "waiting", "duplicate", "refused", "conflict", "invalid")
+        }
+        lost = counts["refused"] + counts["conflict"] + counts["invalid"]
+        listing.counts = {"read": len(receipts), "updated": counts["applied"], "rejected": lost}
     _print_counts(console, f"{len(receipts)} messages", counts)
     failed = [(number, it) for number, it in receipts if it.status in ("refused", "conflict", "invalid")]
+    waiting = [(number, it) for number, it in receipts if it.status == "waiting"]
     places = (
-        (number, it.reason or f"{', '.join(it.errors)}: {next(iter(it.errors.values()))[0]}") for number, it in failed
+        (number, it.reason or f"{', '.join(it.errors)}: {next(iter(it.errors.values()))[0]}")
+        for number, it in [*failed, *waiting]
     )
     _print_reasons(console, [f"line {number}: {reason}" for number, reason in places])
     return len(failed)
@@ -99,16 +106,20 @@ def import_residents(console: Console, repository: Repository, path: Path) -> in
 
 def import_visits(console: Console, repository: Repository, paths: Sequence[Path]) -> int:
     """Import visit files, print their summary, and return how many visits were rejected."""
+    from fhir_server.commands.listed_imports import listed
     from fhir_server.intake import visits
 
-    with _bar(console, f"Lượt khám · {len(paths)} files") as report:
-        done = visits.import_visits(repository, _importer(), paths, progress=report)
-    counts = {
-        "created": done.created,
-        "updated": done.updated,
-        "unchanged": done.unchanged,
-        "rejected": len(done.rejected),
-    }
+    names = paths[0].name + (f" + {len(paths) - 1}" if len(paths) > 1 else "")
+    with listed(repository, _importer(), "visits", names) as listing:
+        with _bar(console, f"Lượt khám · {len(paths)} files") as report:
+            done = visits.import_visits(repository, _importer(), paths, progress=listing.beside(report))
+        counts = {
+            "created": done.created,
+            "updated": done.updated,
+            "unchanged": done.unchanged,
+            "rejected": len(done.rejected),
+        }
+        listing.counts = {"read": done.visits} | counts
     _print_counts(console, f"{done.visits} visits", counts)
     _print_reasons(console, [f"{count} × {remark}" for remark, count in done.remarks.most_common()])
     _print_reasons(console, [f"{Path(file).name}: {field}: {reason}" for file, _, field, reason in done.rejected])
@@ -117,11 +128,14 @@ def import_visits(console: Console, repository: Repository, paths: Sequence[Path
 
 def import_self_declared(console: Console, repository: Repository, path: Path) -> int:
     """Import a file of citizens' declarations, print its summary, and return how many were rejected."""
+    from fhir_server.commands.listed_imports import listed
     from fhir_server.intake import self_declared
 
-    with _bar(console, f"Tự khai · {path.name}") as report:
-        done = self_declared.import_self_declared(repository, _importer(), path, progress=report)
-    counts = {"created": done.created, "existing": done.existing, "rejected": len(done.rejected)}
+    with listed(repository, _importer(), "self-declared", path.name) as listing:
+        with _bar(console, f"Tự khai · {path.name}") as report:
+            done = self_declared.import_self_declared(repository, _importer(), path, progress=listing.beside(report))
+        counts = {"created": done.created, "existing": done.existing, "rejected": len(done.rejected)}
+        listing.counts = {"read": done.declarations, "unchanged": done.existing} | counts
     _print_counts(console, f"{done.declarations} declarations", counts)
     _print_reasons(console, [f"number {position}: {reason}" for position, reason in done.rejected])
     return len(done.rejected)
@@ -158,6 +172,8 @@ def _bar(console: Console, title: str) -> Iterator[Report]:
 
 
 def _print_counts(console: Console, what: str, counts: dict[str, int]) -> None:
+    """Tell what an import came to: whoever reads it here, and the audit trail."""
+    audit_record.counted(counts)
     table = Table.grid(padding=(0, 1))
     for word, count in counts.items():
         table.add_row(f"{count:>9,}", word)

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from fhir_server.access.context import AccessContext
 from fhir_server.commands import CommandFailed
-from fhir_server.commands.database import repository_on, visiting_store
+from fhir_server.commands.recording import recording
 from fhir_server.config import Config
 from fhir_server.intake.registration import NEW, Registration, register
 
@@ -25,9 +24,8 @@ def add(config: Config, *, facility: str, same_as: str, is_new: bool) -> bool:
     """
     told = _told(sys.stdin.read(LONGEST + 1).strip())
     decided = NEW if is_new else same_as
-    with visiting_store(config) as store:
-        caller = AccessContext.unrestricted("command line")
-        made = register(repository_on(store, config), caller, told, facility=facility, decided=decided)
+    with recording(config, "person add") as at_work, at_work.act("import", "person"):
+        made = register(at_work.repository, at_work.caller, told, facility=facility, decided=decided)
     for warning in made.warnings:
         click.echo(f"{warning.field}: {warning.reason_vi} / {warning.reason_en}", err=True)
     if made.patient is None:

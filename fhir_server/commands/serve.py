@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -36,6 +37,8 @@ from fhir_server.store.mongod import Mongod
 WORKERS_STOP_SECONDS = 3  # with mongod's own time this keeps the promise to be gone within 10
 READY_SECONDS = 60.0
 BACKLOG = 1024
+# A worker that ends so often in so short a time cannot work: the server ends too, and says so to whoever watches over it.
+CRASHES, CRASH_SECONDS = 12, 30.0
 _PR_SET_PDEATHSIG = 1
 # The path without its query: a query carries names and card numbers.
 ACCESS_LOG = '%(time)s %(addr)s "%(method)s %(path)s" %(status)d %(dt_ms).1f ms'
@@ -84,7 +87,7 @@ def application() -> WSGIApplication:
 
 
 class _Server(Granian):  # type: ignore[misc,valid-type]  # a variable: processes, or threads on free-threaded Python
-    """Granian that says when it answers and stops when MongoDB does."""
+    """Granian that says when it answers, replaces every worker that ends, and stops when MongoDB does."""
 
     def __init__(self, config: Config, mongod: Mongod | None, ready: Callable[[], None]) -> None:
         super().__init__(
@@ -108,6 +111,8 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a variable: processe
         self.announce = ready
         self.stopping = threading.Event()
         self.mongod_lost = False
+        self.crashing = False
+        self.interrupt_signal: bool = False
 
     def startup(self, *args: Any) -> None:
         super().startup(*args)
@@ -117,7 +122,25 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a variable: processe
 
     def shutdown(self, exit_code: int = 0) -> None:
         self.stopping.set()
+        self.interrupt_children.clear()  # what has ended is told by _run, in one sentence
         super().shutdown(exit_code)
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+        """Granian's own loop gives up when a worker ends twice within 5.5 s, and forgets one that ends meanwhile."""
+        ends: dict[int, deque[float]] = {}
+        while not self.interrupt_signal:
+            self.main_loop_interrupt.wait()
+            self.main_loop_interrupt.clear()
+            while self.interrupt_children and not self.interrupt_signal:
+                worker = self.interrupt_children.pop(0)
+                of_it = ends.setdefault(worker, deque(maxlen=CRASHES))
+                of_it.append(time.monotonic())
+                if len(of_it) == CRASHES and of_it[-1] - of_it[0] < CRASH_SECONDS:
+                    self.crashing = self.interrupt_signal = True
+                    return
+                self._respawn_workers([worker], spawn_target, target_loader)
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)
 
     def _say_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -144,6 +167,11 @@ def _run(config: Config, mongod: Mongod | None, ready: Callable[[], None]) -> No
     server = _Server(config, mongod, ready)
     with shipping(config):
         server.serve()
+    if server.crashing:
+        raise CommandFailed(
+            f"A worker ended {CRASHES} times within {CRASH_SECONDS:g} seconds, so the server did too. "
+            "What it said before it ended is above; FHIR_LOG_LEVEL=debug says more."
+        )
     if server.mongod_lost:
         raise CommandFailed(f"MongoDB ended, so the server did too. Its log is {config.data / 'mongod.log'}.")
 

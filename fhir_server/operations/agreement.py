@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
+from mappings import systems
 from mappings.identity import Reason, judge
-from mappings.systems import OWN_BASE
 
 Person = dict[str, Any]
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
 
 MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
-MATCH_FACT = f"{OWN_BASE}/StructureDefinition/match-fact"
+MATCH_FACT = systems.MATCH_FACT
 """The extension on Bundle.entry.search that tells one fact: `fact` (code), `agrees` (boolean), `points` (decimal)."""
 
 CERTAIN_SCORE = Decimal("0.95")

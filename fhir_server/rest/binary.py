@@ -83,6 +83,7 @@ def read_resource(environ: dict[str, Any], config: Config, id: str) -> dict[str,
 
 
 def _check_upload(environ: dict[str, Any], config: Config, declared: str, data: bytes) -> None:
+    body.require_length(environ)
     if not _MEDIA_TYPE.fullmatch(declared) or declared.partition(";")[0].lower() in _FORMS:
         raise UnsupportedMediaType("Send the content of a Binary with its Content-Type, such as image/png; no form.")
     if not data:

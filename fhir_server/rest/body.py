@@ -1,4 +1,4 @@
-"""Request bodies: read up to a limit, inflated up to the same limit, parsed exactly.
+"""Request bodies: read whole or not at all, up to a limit, inflated up to the same limit, parsed exactly.
 
 https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/json.html and https://hl7.org/fhir/R4/xml.html
 """
@@ -6,17 +6,33 @@ https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/json.html a
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import get_input_stream
+from werkzeug.wsgi import get_content_length
 
-from ..errors import BadRequest, TooLarge, UnsupportedMediaType
+from ..errors import BadRequest, LengthRequired, TooLarge, UnsupportedMediaType
 from ..resource import exact, xml
 from . import negotiation, query
 from .call import Pairs
 
 _GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 20
+
+
+def only_whole(application: WSGIApplication) -> WSGIApplication:
+    """The application, to which a body that ends before its Content-Length is an error, whoever reads it.
+
+    The server says of every body that it ends by itself (wsgi.input_terminated), of one that a client broke off too.
+    """
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if get_content_length(environ) is not None:  # of one in chunks no length counts
+            environ.pop("wsgi.input_terminated", None)
+        return application(environ, start_response)
+
+    return guarded
 
 
 def is_sent(environ: dict[str, Any]) -> bool:
@@ -48,17 +64,44 @@ def read_form(environ: dict[str, Any], limit: int) -> Pairs:
 
 
 def read_bytes(environ: dict[str, Any], limit: int) -> bytes:
-    """The body, inflated when it came gzipped; neither form may be longer than `limit` bytes."""
-    try:
-        data = get_input_stream(environ, max_content_length=limit).read()
-    except RequestEntityTooLarge:
-        raise _too_large(limit) from None
+    """The body, inflated when it came gzipped; neither form may be longer than `limit` bytes.
+
+    Of one that came in chunks the server does not tell whether the last chunk is the last: who reads what does not show
+    its own end calls `require_length` too.
+    """
+    data = _received(environ, limit)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
         return data
     if encoding in ("gzip", "x-gzip"):
         return _inflate(data, limit)
     raise UnsupportedMediaType("The body may be sent as it is or with Content-Encoding: gzip, in no other encoding.")
+
+
+def require_length(environ: dict[str, Any]) -> None:
+    """Raises LengthRequired for a body of which nobody could tell that it was broken off."""
+    if get_content_length(environ) is None and not environ.get("HTTP_CONTENT_ENCODING"):
+        raise LengthRequired(
+            "Send content as it is with its Content-Length, not in chunks: what is cut must be noticed."
+        )
+
+
+def _received(environ: dict[str, Any], limit: int) -> bytes:
+    """The bytes that were sent. Raises TooLarge, BadRequest for fewer than were announced."""
+    announced = get_content_length(environ)
+    if not is_sent(environ):
+        return b""
+    if announced is not None and announced > limit:
+        raise _too_large(limit)
+    wanted = limit + 1 if announced is None else announced
+    data = bytearray()
+    while len(data) < wanted and (piece := environ["wsgi.input"].read(min(_PIECE, wanted - len(data)))):
+        data += piece
+    if len(data) > limit:
+        raise _too_large(limit)
+    if announced is not None and len(data) < announced:
+        raise BadRequest("The body ended before its Content-Length: send it again.", code="structure")
+    return bytes(data)
 
 
 def _inflate(data: bytes, limit: int) -> bytes:

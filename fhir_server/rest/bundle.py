@@ -17,14 +17,13 @@ from ..bundle_entries import relative_url
 from ..errors import BadRequest, FhirError, Issue, TooLarge
 from ..repository import EntryResult, HistoryPage, Repository, SearchPage
 from . import bundles, preconditions, query, subset, written
-from .call import Answer, Call, Interaction, Pairs, Service
+from .call import WRITES, Answer, Call, Interaction, Pairs, Service
 from .errors import unexpected
 from .operations.registry import OPERATIONS
 from .prefer import Preference
 from .routing import find, perform
 
 MAX_ENTRIES = 10_000
-_WRITES = frozenset(("create", "update", "patch", "delete"))
 
 
 def process_bundle(service: Service, call: Call) -> Answer:
@@ -167,7 +166,7 @@ def _perform(service: Service, call: Call, entry: Any) -> tuple[Answer, bool]:
     )
     if request["method"] == "HEAD":
         answer.body = b""
-    return answer, call.prefer.returns == "OperationOutcome" and not _WRITES.isdisjoint(interaction.codes)
+    return answer, call.prefer.returns == "OperationOutcome" and not WRITES.isdisjoint(interaction.codes)
 
 
 def _transaction_entry(call: Call, entry: dict[str, Any], result: EntryResult) -> bytes:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Pairs = list[tuple[str, str]]
 
+WRITES = frozenset({"create", "update", "patch", "delete"})
+"""The interactions that write one resource, by their R4 codes."""
+
 
 @dataclass(slots=True)
 class Call:

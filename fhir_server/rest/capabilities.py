@@ -20,7 +20,7 @@ from ..r4 import FHIR_VERSION, RESOURCE_TYPES
 from ..repository import COMPARTMENTS
 from ..resource import exact
 from ..search.parameters import Parameter, depending, parameters
-from .call import Answer, Call, Interaction, Service
+from .call import WRITES, Answer, Call, Interaction, Service
 from .operations.operation import Level, Operation
 from .operations.registry import OPERATIONS
 
@@ -39,6 +39,7 @@ _SMART_ON_FHIR = {
     "display": "SMART-on-FHIR",
 }
 _SOFTWARE = {"name": "fhir-server", "version": __version__}
+_REMARKS = {"Subscription": {"documentation": "Kept with the status off or error; this server delivers none."}}
 _PUBLISHED = {"status": "active", "kind": "instance", "software": _SOFTWARE}
 
 
@@ -50,7 +51,7 @@ def show_capabilities(service: Service, call: Call) -> Answer:
     if not modes <= {"full", "normative"}:
         raise BadRequest("The mode of /metadata can be full, normative or terminology, and one of them.", code="value")
     service.repository.know_parameters()
-    return Answer(200, service.capabilities.at(call.base, service.config))
+    return Answer(200, service.capabilities.at(call.base, service.config, service.repository.append_only))
 
 
 def searchable(resource_type: str) -> Mapping[str, Parameter]:
@@ -75,8 +76,8 @@ class Capabilities:
         self._interactions = tuple(interactions)
         self._date = exact.instant(datetime.now(UTC))
 
-    def at(self, base: str, config: Config) -> bytes:
-        """The CapabilityStatement as JSON, for the service at `base`."""
+    def at(self, base: str, config: Config, append_only: frozenset[str]) -> bytes:
+        """The CapabilityStatement as JSON, for the service at `base`. `append_only`: types that nobody may write."""
         rest = {
             "mode": "server",
             "security": {"cors": bool(config.cors_origins)} | (_OPEN if config.access == "open" else _smart(config)),
@@ -93,7 +94,14 @@ class Capabilities:
                 **_filled({"patchFormat": list(PATCH_FORMATS) if self._patches else []}),
             }
         )
-        return facts[:-1] + b',"rest":[' + exact.dump(rest)[:-1] + b"," + _abilities(self._interactions)[1:] + b"]}"
+        return (
+            facts[:-1]
+            + b',"rest":['
+            + exact.dump(rest)[:-1]
+            + b","
+            + _abilities(self._interactions, append_only)[1:]
+            + b"]}"
+        )
 
     @property
     def _patches(self) -> bool:
@@ -124,10 +132,10 @@ Interactions = tuple[Interaction, ...]
 
 
 @cache
-def _abilities(interactions: Interactions) -> bytes:
+def _abilities(interactions: Interactions, append_only: frozenset[str]) -> bytes:
     """What does not depend on where the server is and who asks: the costly part, 0.8 MB made in 95 ms."""
     system: dict[str, Any] = {
-        "resource": _resources(interactions),
+        "resource": _resources(interactions, append_only),
         "interaction": _codes(interactions, "system"),
         "searchParam": _searched_everywhere(interactions),
         "operation": _named(operations_at("system")),
@@ -160,11 +168,29 @@ def _codes(interactions: Interactions, *levels: str) -> list[dict[str, str]]:
     return [{"code": code} for code in codes if code != "capabilities"]
 
 
-def _resources(interactions: Interactions) -> list[dict[str, Any]]:
+def _resources(interactions: Interactions, append_only: frozenset[str]) -> list[dict[str, Any]]:
+    readable = tuple(row for row in interactions if not WRITES.intersection(row.codes))
+    every, read_only = _shared(interactions), _shared(readable)
+    including = _includes()
+    return [
+        {
+            "type": name,
+            "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+            **(read_only if name in append_only else every),
+            **_search(name, including),
+            **_REMARKS.get(name, {}),
+            **_filled({"operation": _named(operations_at("type", "instance", resource_type=name))}),
+        }
+        for name in RESOURCE_TYPES
+    ]
+
+
+def _shared(interactions: Interactions) -> dict[str, Any]:
+    """What the statement says of every type that has these interactions."""
     conditional = {code for row in interactions if row.conditional for code in row.codes}
     of_each_type = _codes(interactions, "instance", "type")
     codes = {row["code"] for row in of_each_type}
-    shared = {
+    return {
         "interaction": of_each_type,
         "versioning": "versioned-update",
         "readHistory": "vread" in codes,
@@ -175,17 +201,6 @@ def _resources(interactions: Interactions) -> list[dict[str, Any]]:
         "conditionalDelete": "multiple" if "delete" in conditional else "not-supported",
         "referencePolicy": ["literal", "logical"],
     }
-    including = _includes()
-    return [
-        {
-            "type": name,
-            "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
-            **shared,
-            **_search(name, including),
-            **_filled({"operation": _named(operations_at("type", "instance", resource_type=name))}),
-        }
-        for name in RESOURCE_TYPES
-    ]
 
 
 def _smart(config: Config) -> dict[str, Any]:

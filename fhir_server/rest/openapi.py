@@ -21,7 +21,7 @@ from ..repository import COMPARTMENTS
 from ..search.parameters import depending
 from . import cors
 from .address import PREFIX
-from .call import Interaction
+from .call import WRITES, Interaction
 from .capabilities import FORMATS, PATCH_FORMATS, searchable
 from .operations.operation import Operation
 from .operations.registry import OPERATIONS
@@ -31,6 +31,8 @@ HEART = ("Patient", "Observation", "AllergyIntolerance", "Encounter")
 
 Node = dict[str, Any]
 
+# Components by other names than the place in an address that they describe.
+_CALLED = {"written": "type"}
 _PLACE = re.compile(r"<(\w+)>")
 _MEANINGS = {
     "read": "The current version of a resource",
@@ -60,14 +62,18 @@ _CONTROLS = {
 }
 
 
-def create_blueprint(interactions: Sequence[Interaction], config: Config) -> Blueprint:
+def create_blueprint(
+    interactions: Sequence[Interaction], config: Config, append_only: frozenset[str] = frozenset()
+) -> Blueprint:
     """The document at /openapi.json and beside the FHIR service. It tells nothing of any record, so anybody gets it."""
     blueprint = Blueprint("openapi", __name__)
 
     @blueprint.get("/openapi.json")
     @blueprint.get(f"{PREFIX}/openapi.json")
     def show() -> Response:
-        response = Response(_written(tuple(interactions), config.base_url or PREFIX), mimetype="application/json")
+        response = Response(
+            _written(tuple(interactions), append_only, config.base_url or PREFIX), mimetype="application/json"
+        )
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.extend(cors.headers(request.headers.get("Origin"), config.cors_origins))
         return response
@@ -76,15 +82,15 @@ def create_blueprint(interactions: Sequence[Interaction], config: Config) -> Blu
 
 
 @cache
-def _written(interactions: tuple[Interaction, ...], url: str) -> bytes:
-    return json.dumps(document(interactions, url), ensure_ascii=False, separators=(",", ":")).encode()
+def _written(interactions: tuple[Interaction, ...], append_only: frozenset[str], url: str) -> bytes:
+    return json.dumps(document(interactions, url, append_only), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 depending.append(_written.cache_clear)  # a server's own search parameters come and go
 
 
-def document(interactions: Sequence[Interaction], url: str) -> Node:
-    """The OpenAPI document of the service at `url`."""
+def document(interactions: Sequence[Interaction], url: str, append_only: frozenset[str] = frozenset()) -> Node:
+    """The OpenAPI document of the service at `url`. `append_only`: types that nobody may write."""
     paths: dict[str, Node] = {}
     for address, method, operation in _all_operations(interactions):
         paths.setdefault(address, {})[method.lower()] = operation
@@ -99,7 +105,7 @@ def document(interactions: Sequence[Interaction], url: str) -> Node:
         "externalDocs": {"description": "FHIR R4", "url": "https://hl7.org/fhir/R4/http.html"},
         "tags": [{"name": name} for name in ("instance", "type", "system", "operation")],
         "paths": dict(sorted(paths.items())),
-        "components": _components(),
+        "components": _components(append_only),
     }
 
 
@@ -139,7 +145,7 @@ def _interaction(row: Interaction, name: str = "") -> Node:
         "operationId": _identifier(row.method, address),
         "summary": meaning,
         "tags": [row.level],
-        "parameters": _places(address),
+        "parameters": _places(address.replace("<type>", "<written>") if WRITES.intersection(row.codes) else address),
         "responses": _responses(_SUCCESS.get(code, ("200",)), _shape(code)),
     }
     if row.method == "GET" and code.startswith("search"):
@@ -222,10 +228,11 @@ def _reference(kind: str, name: str) -> Node:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _components() -> Node:
+def _components(append_only: frozenset[str]) -> Node:
     logical_id: Node = {"type": "string", "pattern": r"^[A-Za-z0-9.\-]{1,64}$"}
     places: dict[str, Node] = {
         "type": {"type": "string", "enum": list(RESOURCE_TYPES)},
+        "written": {"type": "string", "enum": [each for each in RESOURCE_TYPES if each not in append_only]},
         "id": logical_id,
         "version": {"type": "string"},
         "compartment": {"type": "string", "enum": list(COMPARTMENTS)},
@@ -239,7 +246,7 @@ def _components() -> Node:
     return {
         "parameters": {
             **{
-                name: {"name": name, "in": "path", "required": True, "schema": schema}
+                name: {"name": _CALLED.get(name, name), "in": "path", "required": True, "schema": schema}
                 for name, schema in places.items()
             },
             **{name.strip("_"): _query(name, meaning) for name, meaning in _CONTROLS.items()},

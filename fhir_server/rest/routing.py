@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..errors import BadRequest, MethodNotAllowed, NotFound
 from . import noting
-from .call import Answer, Call, Interaction, Service
+from .call import WRITES, Answer, Call, Interaction, Service
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
@@ -24,6 +24,8 @@ def perform(service: Service, interaction: Interaction, call: Call) -> Answer:
             )
         raise NotFound("There is no resource under this address: an id is 1 to 64 letters, digits, '-' and '.'.")
     noting.note_call(interaction, call)
+    if WRITES.intersection(interaction.codes):
+        service.repository.refuse_append_only(call.type)
     return interaction.perform(service, call)
 
 

@@ -10,6 +10,7 @@ from pymongo.errors import (
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidOperation,
     OperationFailure,
     PyMongoError,
 )
@@ -38,6 +39,11 @@ def speaking_plainly(session: ClientSession | None = None) -> Iterator[None]:
         raise _plain(error) from error
     except OverflowError:
         raise Unprocessable("The resource holds a whole number of more than 64 bits.") from None
+
+
+def is_closed(error: Exception) -> bool:
+    """Whether this process has closed its own connection: what still runs in it can do no more, and need not."""
+    return isinstance(error, InvalidOperation) and "after close" in str(error)
 
 
 def _plain(error: PyMongoError) -> FhirError:

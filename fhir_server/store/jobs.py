@@ -56,6 +56,8 @@ class Job:
     result: Document = field(default_factory=dict)
     error: str = ""
     ended: datetime | None = None
+    left: bool = False
+    """Whether its worker is gone: told of those that `newest` lists."""
 
 
 class Jobs:
@@ -96,6 +98,19 @@ class Jobs:
         with speaking_plainly():
             found = self._jobs.find_one({"_id": job_id, "kind": kind, "actor": actor})
         return None if found is None else _job(found)
+
+    def newest(self, family: str, skip: int, limit: int) -> list[Job]:
+        """The jobs whose kind begins with the word `family`, the newest first."""
+        is_left = {"$and": [{"$eq": ["$state", "running"]}, {"$lte": ["$until", "$$NOW"]}]}
+        steps: list[Document] = [
+            {"$match": {"kind": {"$gte": f"{family} ", "$lt": f"{family}!"}}},
+            {"$sort": {"created": -1, "_id": 1}},
+            {"$skip": skip},
+            {"$limit": limit},
+            {"$set": {"left": is_left}},
+        ]
+        with speaking_plainly():
+            return [_job(each) for each in self._jobs.aggregate(steps)]
 
     def unfinished(self, kind: str, limit: int) -> int:
         """How many jobs of a kind are queued or running, counted up to `limit`."""
@@ -186,5 +201,5 @@ def _later(seconds: float) -> Document:
 
 
 def _job(document: Document) -> Job:
-    names = ("kind", "state", "actor", "order", "progress", "created", "attempt", "result", "error", "ended")
+    names = ("kind", "state", "actor", "order", "progress", "created", "attempt", "result", "error", "ended", "left")
     return Job(id=document["_id"], **{name: document[name] for name in names if name in document})

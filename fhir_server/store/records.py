@@ -26,7 +26,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from .. import r4
-from ..errors import Forbidden, Unavailable
+from ..errors import MethodNotAllowed, Unavailable
 from ..search.plan import Plan, indexes
 from .care import StoredCare
 from .connection import connect
@@ -275,8 +275,8 @@ class Store:
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def insert(self, resource_type: str, document: Document) -> None:
-        """Store the first version of a resource. Raises Conflict if the id is taken, Forbidden for a sealed type."""
-        self._refuse_sealed(resource_type)
+        """Store the first version of a resource. Raises Conflict if the id is taken, MethodNotAllowed for a sealed type."""
+        self.refuse_sealed(resource_type)
         if APART in document:
             creates = {resource_type: [document]}
             self.collection(resource_type)
@@ -335,8 +335,8 @@ class Store:
         deletes: dict[str, list[str]],
         superseded: list[Document],
     ) -> None:
-        """All writes of a transaction: one bulk for each collection. Raises Forbidden for a sealed type."""
-        self._refuse_sealed(*creates, *replaces, *deletes)
+        """All writes of a transaction: one bulk for each collection. Raises MethodNotAllowed for a sealed type."""
+        self.refuse_sealed(*creates, *replaces, *deletes)
         written = [document for several in (*creates.values(), *replaces.values()) for document in several]
         self.units.note([*written, *inner_documents(written)])
         self.contained.write(session, written, superseded)
@@ -359,10 +359,12 @@ class Store:
                 operations += [DeleteMany({"_id": {"$in": gone}})] if gone else []
                 collection.bulk_write(operations, session=session, ordered=False)
 
-    def _refuse_sealed(self, *types: str) -> None:
+    def refuse_sealed(self, *types: str) -> None:
+        """Raises MethodNotAllowed where one of these types is written by the server alone."""
         for each in self.sealed.intersection(types):
-            raise Forbidden(
-                f"{each} resources are written by this server alone, and never changed or deleted: read them."
+            raise MethodNotAllowed(
+                f"{each} resources are written by this server alone, and never changed or deleted: read them.",
+                allow="GET",
             )
 
 

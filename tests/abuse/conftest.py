@@ -17,7 +17,7 @@ from fhir_server.store.records import Store
 from tests.abuse.crossed import OPEN, fill
 from tests.abuse.site import Site, tokens
 from tests.access.world import BASE, CALLBACK, JWKS, PIN, App
-from tests.test_cli import COMMAND, _environment, _start
+from tests.server_process import COMMAND, environment, start
 
 CLIENTS: dict[str, tuple[str, ...]] = {
     "clinic": ("--scope", "system/*.cruds", "--facility", "79001"),
@@ -63,12 +63,12 @@ def site(mongod_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     store = Store.open(mongod_uri, database=settings["FHIR_DATABASE"])
     repository = Repository(store)
     fill(repository)
-    server = _start(directory / "data", "--workers", "2", **settings)
+    server = start(directory / "data", "--workers", "2", **settings)
     try:
         for name, options in CLIENTS.items():
             keys = () if name == "phone" else ("--jwks", str(jwks))
             command = [*COMMAND, "client", "add", name, "--name", name, *options, *keys]
-            done = subprocess.run(command, env=_environment(**settings), capture_output=True, text=True)
+            done = subprocess.run(command, env=environment(**settings), capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
         made = Site(server, repository)
         made.card = card_of(repository, "a-patient")

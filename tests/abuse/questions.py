@@ -23,6 +23,8 @@ OPERATIONS = (
     *("$everything", "$lastn", "$meta", "$summary", "$document", "$stats", "$export", "$match", "$validate"),
     *("$qd831", "$unknown", "$versions"),
 )
+OF_ALL = ("$export", "$merge", "$unmerge", "$reindex")
+"""The operations that speak of all records together, or change whose they are: none is open to a patient."""
 RANGES = ("ge2026-01-01", "2026-03-12", "2025-07", "lt1960", "gt100", "lt60", "ge170", "true", "a", "z")
 CONTROLS = (
     *(("_count", each) for each in ("0", "1", "2", "50")),
@@ -184,7 +186,10 @@ def _surroundings(known: Known) -> Iterator[Question]:
         yield _get("Observation/$stats", ("subject", subject), ("code", "29463-7"), ("statistic", "count"))
     for each in ("$meta", "Observation/$meta", "$export", "Patient/$export", "Group/pair/$export"):
         yield Question("GET", f"/fhir/{each}", None, (("Prefer", "respond-async"),))
-    yield Question("POST", "/fhir/$reindex", {"resourceType": "Parameters"})
+    yield from (
+        Question("POST", f"/fhir/{each}", {"resourceType": "Parameters"})
+        for each in ("$reindex", "Patient/$merge", "Patient/$unmerge")
+    )
     for kin in (KIN, {"resourceType": "Patient", "gender": "female"}) * 12:
         asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": kin}]}
         yield Question("POST", "/fhir/Patient/$match", asked)

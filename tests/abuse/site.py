@@ -17,7 +17,7 @@ from fhir_server.access.assertions import TYPE
 from fhir_server.repository import Repository
 from tests.abuse.crossed import SECRET, of_b
 from tests.access.world import CALLBACK, PIN, App, assertion
-from tests.test_cli import Server
+from tests.server_process import Server
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/fhir+json"

@@ -28,7 +28,7 @@ from fhir_server.rest import access
 from fhir_server.store.mongod import Mongod
 from fhir_server.store.records import Store
 from tests.abuse.crossed import SECRET, A
-from tests.abuse.questions import REFUSED, Question, Questions
+from tests.abuse.questions import OF_ALL, REFUSED, Question, Questions
 from tests.abuse.tangled import OWN, fill_tangled
 
 # Moments, new ids and signatures: all that may differ between two answers.
@@ -132,8 +132,10 @@ class Walk:
 
 
 def _is_refused(url: str) -> bool:
-    """Whether a search asks for what no patient may ask for."""
+    """Whether a request asks for what no patient may ask for."""
     parts = urlsplit(url)
+    if parts.path.rpartition("/")[2] in OF_ALL:
+        return True
     if "$" in parts.path or "_history" in parts.path:
         return False
     names = {re.split(r"[.:]", name)[-1] for name, _ in parse_qsl(parts.query)}

@@ -34,7 +34,7 @@ def console() -> Console:
 @pytest.mark.parametrize("zipped", [False, True])
 def test_the_files_hold_the_records_as_they_are_read(people: Repository, tmp_path: Path, zipped: bool) -> None:
     directory = tmp_path / "new" / "export"
-    assert export(console(), people, directory, types=(), since=None, gzip=zipped) == 3
+    assert export(console(), people, OPEN, directory, types=(), since=None, gzip=zipped) == 3
     ending = ".gz" if zipped else ""
     names = [f"Patient.1.ndjson{ending}", f"Practitioner.1.ndjson{ending}"]
     assert sorted(path.name for path in directory.iterdir()) == [*names, "manifest.json"]
@@ -47,20 +47,20 @@ def test_the_files_hold_the_records_as_they_are_read(people: Repository, tmp_pat
 
 
 def test_nothing_of_it_stays_in_the_database(people: Repository, tmp_path: Path) -> None:
-    export(console(), people, tmp_path, types=(), since=None, gzip=False)
+    export(console(), people, OPEN, tmp_path, types=(), since=None, gzip=False)
     held = [people.store.database[name].count_documents({}) for name in ("jobs", "files", "moments")]
     assert held == [0, 0, 0]
 
 
 def test_types_and_a_moment_narrow_it(people: Repository, tmp_path: Path) -> None:
-    assert export(console(), people, tmp_path / "one", types=("Practitioner",), since=None, gzip=False) == 1
+    assert export(console(), people, OPEN, tmp_path / "one", types=("Practitioner",), since=None, gzip=False) == 1
     moment = json.loads((tmp_path / "one" / "manifest.json").read_bytes())["transactionTime"]
     people.update(OPEN, "Patient", "c", {"resourceType": "Patient", "id": "c"})
-    assert export(console(), people, tmp_path / "two", types=(), since=moment, gzip=False) == 1
+    assert export(console(), people, OPEN, tmp_path / "two", types=(), since=moment, gzip=False) == 1
 
 
 def test_a_directory_that_holds_something_is_left_alone(people: Repository, tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("kept")
     with pytest.raises(CommandFailed, match="is not empty"):
-        export(console(), people, tmp_path, types=(), since=None, gzip=False)
+        export(console(), people, OPEN, tmp_path, types=(), since=None, gzip=False)
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]

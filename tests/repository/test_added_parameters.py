@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 
 import pytest
@@ -63,6 +65,21 @@ def test_a_posted_parameter_is_searchable_after_reindex_for_old_and_new_records(
     new = repository.create(OPEN, "Patient", married("S")).stored
     assert ids(repository.search(OPEN, "Patient", [("marital", "M")])) == [old.id, during.id]
     assert ids(repository.search(OPEN, "Patient", [("marital:not", "M")])) == [new.id]
+
+
+def test_a_run_whose_connection_is_closed_ends_without_a_word_of_failure(repository, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "fhir_server.catalogue")
+    uncaught: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
+    repository.create(OPEN, "Patient", married("M"))
+    repository.create(OPEN, "SearchParameter", parameter())
+    repository.reindex(OPEN)
+    (run,) = [each for each in threading.enumerate() if each.name == "reindex"]
+    repository.store.client.close()
+    run.join(30)
+    assert not run.is_alive()
+    assert uncaught == []
+    assert [each.levelname for each in caplog.records if each.name == "fhir_server.catalogue"] == ["INFO"]
 
 
 def test_dates_and_strings_can_be_added_and_sorted_by(repository):

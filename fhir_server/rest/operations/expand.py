@@ -23,7 +23,6 @@ Json = dict[str, Any]
 
 def expand(service: Service, call: Call) -> Answer:
     """200 with the ValueSet and its expansion. Raises NotFound, BadRequest, Unprocessable (too costly), Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call, body="valueSet")
     value_set = terms.definition(service, call, inputs, "valueSet")
     if value_set is None:

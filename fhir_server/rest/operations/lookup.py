@@ -19,7 +19,6 @@ Json = dict[str, Any]
 
 def lookup(service: Service, call: Call) -> Answer:
     """200 with name, display, designations and properties of the code. Raises NotFound, BadRequest, Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call)
     [(code, url, _)] = terms.coded(inputs)[:1]
     if not url:
@@ -60,7 +59,6 @@ def _described(system: System, concept: Concept, wanted: set[str]) -> list[Json]
 
 def subsumes(service: Service, call: Call) -> Answer:
     """200 with the outcome: equivalent, subsumes, subsumed-by, not-subsumed. Raises NotFound, BadRequest, Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call)
     terminology = service.repository.conformance.terminology
     codes, urls = [], set()

@@ -1,5 +1,6 @@
-"""What the terminology operations share: who may ask, and the resource or canonical a question is about.
+"""What the terminology operations share: the resource or canonical a question is about.
 
+The definitions here are public knowledge, so whoever is logged in may ask about them, an app bound to a patient too.
 https://hl7.org/fhir/R4/terminology-service.html
 """
 
@@ -15,22 +16,21 @@ from .inputs import Inputs
 Json = dict[str, Any]
 
 
-def refuse_bound(call: Call) -> None:
-    """Definitions are not part of anybody's record: a caller bound to a patient has no business with them."""
-    if call.context.patient is not None:
-        raise Forbidden("This caller may read one patient's record, and not ask about definitions.")
-
-
 def definition(service: Service, call: Call, inputs: Inputs, parameter: str) -> Json | None:
     """The definition that the address names, the body carries or the parameter `url` names; None when nothing does.
 
-    `parameter` is the name under which the resource itself may be given. Raises NotFound.
+    `parameter` is the name under which the resource itself may be given; a caller bound to a patient asks about what is
+    here, and brings no definition to be worked out. Raises NotFound, BadRequest, Forbidden.
     """
     if call.id:
         stored = service.repository.read(call.context, call.type, call.id)
         return parse(stored.json or b"{}")
     given = inputs.resource(parameter) if inputs.values(parameter) else None
     if given is not None:
+        if call.context.patient is not None:
+            raise Forbidden(
+                f"This caller may ask about definitions of this server by url, and not bring a {call.type}."
+            )
         if given.get("resourceType") != call.type:
             raise BadRequest(f"'{parameter}' must be a {call.type}.", code="structure")
         return given

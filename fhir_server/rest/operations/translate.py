@@ -19,7 +19,6 @@ MAX_MAPS = 50
 
 def translate_code(service: Service, call: Call) -> Answer:
     """200 with result and matches. Raises NotFound, BadRequest, Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call)
     maps = _maps(service, call, inputs)
     reverse = inputs.flag("reverse")

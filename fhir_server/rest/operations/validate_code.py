@@ -20,7 +20,6 @@ _Check = Callable[[str, str | None, str | None], Validation]
 
 def validate_code_in_value_set(service: Service, call: Call) -> Answer:
     """200 with result, message and display. Raises NotFound, BadRequest, Unprocessable (too costly), Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call)
     value_set = terms.definition(service, call, inputs, "valueSet")
     if value_set is None:
@@ -31,7 +30,6 @@ def validate_code_in_value_set(service: Service, call: Call) -> Answer:
 
 def validate_code_in_system(service: Service, call: Call) -> Answer:
     """200 with result, message and display. Raises NotFound, BadRequest, Forbidden."""
-    terms.refuse_bound(call)
     inputs = Inputs(call)
     terminology = service.repository.conformance.terminology
     if call.id or inputs.values("codeSystem"):

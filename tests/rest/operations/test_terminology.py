@@ -8,6 +8,13 @@ from typing import Any
 
 import pytest
 
+from fhir_server.access.context import AccessContext
+from fhir_server.errors import Forbidden
+from fhir_server.rest.call import Answer, Call, Service
+from fhir_server.rest.capabilities import Capabilities
+from fhir_server.rest.interactions import INTERACTIONS
+from fhir_server.rest.operations.registry import OPERATIONS
+
 Json = dict[str, Any]
 BASE = "http://hososuckhoe.example.vn/fhir"
 DISEASES = f"{BASE}/CodeSystem/diseases"
@@ -261,25 +268,56 @@ def test_a_code_is_translated_back_and_one_without_a_match_is_said_to_have_none(
 # --- who may ask --------------------------------------------------------------------------------------------------------
 
 
+BOUND = AccessContext.for_patient("a", "card:1")
+
+
+def perform(repository, config, type: str, operation: str, **asked: Any) -> Answer:
+    row = next(each for each in OPERATIONS if each.name == operation and each.is_at("type", type))
+    service = Service(repository, config, INTERACTIONS, Capabilities(INTERACTIONS))
+    return row.perform(service, Call(context=BOUND, base="http://x", type=type, **asked))
+
+
 @pytest.mark.parametrize(
-    ("type", "operation"),
+    ("type", "operation", "query"),
     [
-        ("ValueSet", "expand"),
-        ("ValueSet", "validate-code"),
-        ("CodeSystem", "validate-code"),
-        ("CodeSystem", "lookup"),
-        ("CodeSystem", "subsumes"),
-        ("ConceptMap", "translate"),
-        ("Patient", "validate"),
+        ("ValueSet", "expand", {"url": ALL}),
+        ("ValueSet", "validate-code", {"url": ALL, "system": DISEASES, "code": "A1"}),
+        ("CodeSystem", "validate-code", {"url": DISEASES, "code": "A1"}),
+        ("CodeSystem", "lookup", {"system": DISEASES, "code": "A1"}),
+        ("CodeSystem", "subsumes", {"system": DISEASES, "codeA": "A", "codeB": "A1"}),
+        ("ConceptMap", "translate", {"system": DISEASES, "code": "A1"}),
     ],
 )
-def test_a_caller_bound_to_a_patient_is_refused(repository, config, type: str, operation: str) -> None:
-    from fhir_server.access.context import AccessContext
-    from fhir_server.errors import Forbidden
-    from fhir_server.rest.call import Call
-    from fhir_server.rest.operations.registry import OPERATIONS
+def test_a_caller_bound_to_a_patient_is_told_what_everybody_is(
+    repository, config, get, type: str, operation: str, query: Json
+) -> None:
+    told = json.loads(perform(repository, config, type, operation, query=list(query.items())).body)
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    known = get(f"{type}/${operation}?{asked}")
+    for each in (told, known):
+        if operation == "expand":
+            del each["expansion"]["identifier"], each["expansion"]["timestamp"]
+    assert told == known
 
-    row = next(each for each in OPERATIONS if each.name == operation and each.is_at("type", type))
-    bound = AccessContext.for_patient("a", "card:1")
+
+@pytest.mark.parametrize(
+    ("type", "operation", "parameter"),
+    [
+        ("ValueSet", "expand", "valueSet"),
+        ("ValueSet", "validate-code", "valueSet"),
+        ("CodeSystem", "validate-code", "codeSystem"),
+        ("ConceptMap", "translate", "conceptMap"),
+    ],
+)
+def test_a_caller_bound_to_a_patient_brings_no_definition(
+    repository, config, type: str, operation: str, parameter: str
+) -> None:
+    given = {"name": parameter, "resource": {"resourceType": type, "status": "active"}}
+    body = {"resourceType": "Parameters", "parameter": [given, {"name": "code", "valueCode": "A1"}]}
+    with pytest.raises(Forbidden, match="not bring a"):
+        perform(repository, config, type, operation, resource=body)
+
+
+def test_a_caller_bound_to_a_patient_has_no_resource_checked(repository, config) -> None:
     with pytest.raises(Forbidden):
-        row.perform(None, Call(context=bound, base="http://x", type=type))  # type: ignore[arg-type]
+        perform(repository, config, "Patient", "validate", resource={"resourceType": "Patient"})
