@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from fhir_server.access.tokens import ACCESS_SECONDS
 from fhir_server.citizen.cards import IssuedCard, issue_card
 from fhir_server.citizen.pins import set_pin
 from fhir_server.repository import Repository
@@ -72,10 +74,19 @@ def site(mongod_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             assert done.returncode == 0, done.stderr
         made = Site(server, repository)
         made.card = card_of(repository, "a-patient")
-        made.token = tokens(made, _phone(), made.card.code)["access_token"]
-        made.clinic = made.client("clinic", "system/*.cruds").json["access_token"]
         yield made
     finally:
         server.stop()
         store.client.drop_database(settings["FHIR_DATABASE"])
         store.client.close()
+
+
+@pytest.fixture(autouse=True)
+def _tokens_in_force(request: pytest.FixtureRequest) -> None:
+    """A token is over after five minutes, and a process may have other tests between these."""
+    if "site" in request.fixturenames:
+        site: Site = request.getfixturevalue("site")
+        if site.until < time.monotonic():
+            site.until = time.monotonic() + ACCESS_SECONDS / 3
+            site.token = tokens(site, _phone(), site.card.code)["access_token"]
+            site.clinic = site.client("clinic", "system/*.cruds").json["access_token"]

@@ -68,6 +68,8 @@ class Site:
     clinic: str = ""
     """An access token of a clinic, for everything."""
     card: Any = None
+    until: float = 0.0
+    """Until when (time.monotonic()) both tokens are used before others are asked for."""
 
     @property
     def database(self) -> Any:
