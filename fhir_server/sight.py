@@ -7,9 +7,8 @@ not hidden from it, and when it is narrowed, its own patients only. docs/access.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from .access import guard
 from .access.consents import ANYBODY, FACILITY, Rule, hidden, holds_now, is_about
@@ -21,7 +20,7 @@ from .search.conditions import conditions
 from .search.entries import document_fields
 from .search.filters import Filter, Owner, Reading, Terminology, all_of, any_of
 from .search.matching import holds
-from .store.care import MARK, rules_among
+from .store.care import rules_among
 from .store.foresight import record_stage, told_apart
 from .store.records import Document, Session, Store
 
@@ -31,7 +30,6 @@ BatchCheck = Callable[[list[Document]], list[Document]]
 CONTAINED = ""
 """The type that stands for contained resources: all of them are as their containers, whose type may be any."""
 DENIALS = 100  # Consents that hide something and are made a filter of; with more of them the documents are checked
-FACILITIES_KEPT = 10_000
 FACILITY_SECONDS = 60.0  # how long it is kept which Organizations a facility's code stands for
 
 _places: dict[tuple[str, str], tuple[float, list[str]]] = {}
@@ -283,64 +281,20 @@ def places_of(store: Store, facility: str | None, session: Session = None) -> li
     return kept[1]
 
 
-class _Kept(NamedTuple):
-    """What was hidden from a facility of these names when the mark was this one."""
-
-    mark: Any
-    places: list[str]
-    denials: tuple[Document, ...]
-    until: float
-
-
 class Foresight:
-    """What of the records is read in one question with the token of a facility. The door decides on it afterwards.
-
-    What is hidden is remembered, and counts only while the mark that comes with the token says that nothing changed.
-    """
-
-    mark = MARK
-    """The `_id` of the mark, which lies beside the tokens."""
+    """What of the records is read in one question with the token of a facility. The door decides on it afterwards."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[str | None, _Kept] = {}
 
-    def kept(self, facility: str | None) -> _Kept | None:
-        """What is remembered to be hidden from a facility."""
-        kept = self._kept.get(facility)
-        if kept is None or kept.until < time.monotonic() or kept.places != places_of(self._store, facility):
-            return None
-        return kept
+    def stages(self, facility: str | None, type: str, id: str) -> list[Document]:
+        """What is to be added to the look-up of the token: the Consents that hide something, and a record ("" none)."""
+        hiding = self._store.care.denials_stage(places_of(self._store, facility), ANYBODY, DENIALS + 1)
+        return [record_stage(type, id), hiding] if type else [hiding]
 
-    def stages(self, facility: str | None, type: str, id: str, kept: _Kept | None) -> list[Document]:
-        """What is to be added to the look-up of the token: a record ("" none), and what is hidden unless it is `kept`."""
-        stages = [record_stage(type, id)] if type else []
-        if kept is None:
-            stages.append(self._store.care.denials_stage(places_of(self._store, facility), ANYBODY, DENIALS + 1))
-        return stages
-
-    def foreseen(
-        self,
-        facility: str | None,
-        found: Sequence[Document],
-        type: str,
-        id: str,
-        mark: Mapping[str, Any] | None,
-        kept: _Kept | None,
-    ) -> Foreseen | None:
-        """What the stages found; None when it is no longer hidden what is `kept` to be."""
+    def foreseen(self, found: Sequence[Document], type: str, id: str) -> Foreseen:
+        """What the stages found."""
         document, denials = told_apart(found) if type else (None, found)
-        if kept is not None:
-            fresh = mark is not None and mark["mark"] == kept.mark
-            return Foreseen(kept.denials, type, id, document) if fresh else None
-        if mark is None:
-            self._store.care.changed()
-        else:
-            # The mark was read first: a change since then has set another one, which the next request meets.
-            if len(self._kept) >= FACILITIES_KEPT:
-                self._kept.clear()
-            until = time.monotonic() + FACILITY_SECONDS
-            self._kept[facility] = _Kept(mark["mark"], places_of(self._store, facility), tuple(denials), until)
         return Foreseen(tuple(denials), type, id, document)
 
 

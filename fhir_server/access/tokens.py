@@ -112,22 +112,13 @@ def find(database: Any, secret: str, kind: str = ACCESS) -> Mapping[str, Any] | 
 
 
 def find_beside(
-    collection: Any, key: str, marker: str, stages: Sequence[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None, list[dict[str, Any]]]:
-    """(the same, for the access token of a hash; the document `marker`, which lies beside the tokens; the documents that
-    $unionWith stages add): one question for all, and a quick one without stages."""
-    wanted = {"_id": {"$in": [key, marker]}}
-    token: dict[str, Any] | None = None
-    beside: dict[str, Any] | None = None
-    rest: list[dict[str, Any]] = []
-    for each in collection.aggregate([{"$match": wanted}, *stages]) if stages else collection.find(wanted):
-        if each["_id"] == key and "kind" in each:
-            token = each
-        elif each["_id"] == marker:
-            beside = each
-        else:
-            rest.append(each)
-    return (token if token is not None and _is_in_force(token, ACCESS) else None), beside, rest
+    collection: Any, key: str, stages: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any] | None, list[dict[str, Any]]]:
+    """(the same, for the access token of a hash; the documents that $unionWith stages add): one question for all."""
+    found: list[dict[str, Any]] = list(collection.aggregate([{"$match": {"_id": key}}, *stages]))
+    if not found or found[0]["_id"] != key or not _is_in_force(found[0], ACCESS):
+        return None, []
+    return found[0], found[1:]
 
 
 def _is_in_force(token: Mapping[str, Any], kind: str) -> bool:

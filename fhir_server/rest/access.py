@@ -156,26 +156,15 @@ class LookUp:
             facility, scope = known
             if type and not _grants_whole(scope, type):
                 type, id = _NO_RECORD
-            return self._asked(key, facility, type, id)
+            stages = self._foresight.stages(facility, type, id)
+            token, found = tokens.find_beside(self._collection, key, stages)
+            return token, self._foresight.foreseen(found, type, id)
         token = tokens.find(self._database, secret)
         if token is not None and token.get("patient") is None and not token.get("narrowed"):
             if len(self._known) >= _TOKENS_KNOWN:
                 self._known.clear()
             self._known[key] = token.get("facility"), token["scope"]
         return token, None
-
-    def _asked(
-        self, key: str, facility: str | None, type: str, id: str
-    ) -> tuple[Mapping[str, Any] | None, Foreseen | None]:
-        kept = self._foresight.kept(facility)
-        stages = self._foresight.stages(facility, type, id, kept)
-        token, mark, found = tokens.find_beside(self._collection, key, self._foresight.mark, stages)
-        foreseen = self._foresight.foreseen(facility, found, type, id, mark, kept)
-        if foreseen is None and token is not None:  # what is hidden has changed
-            stages = self._foresight.stages(facility, type, id, None)
-            token, mark, found = tokens.find_beside(self._collection, key, self._foresight.mark, stages)
-            foreseen = self._foresight.foreseen(facility, found, type, id, mark, None)
-        return token, foreseen
 
 
 @lru_cache(maxsize=1024)

@@ -1,8 +1,7 @@
 """Which facilities treat whom, and what patients hide, as the records say at this moment: one question to MongoDB.
 
-Grants `g` and denials `n` stand beside the records that give them (fhir_server/access/care.py). Whoever remembers what is
-hidden asks at every request whether the mark is still the one it was read with: every write that may hide something or
-show it again sets another one in its own transaction, so that a withdrawal counts at once, in every process.
+Grants `g` and denials `n` stand beside the records that give them (fhir_server/access/care.py). They are never kept
+anywhere else: the end of care or the withdrawal of a consent counts at once.
 """
 
 from __future__ import annotations
@@ -10,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 Document = dict[str, Any]
-
-# The mark lies beside the access tokens, so that one question by `_id` gives both. No record can have such an id.
-BESIDE = "smart_tokens"
-MARK = "hidden:mark"
 
 _TREATING = ("Patient", "Encounter", "EpisodeOfCare", "Coverage")
 _MILLISECONDS = 30_000
@@ -75,11 +69,6 @@ class StoredCare:
         """The stage that adds what `denials` gives to whatever another collection is asked: no question more."""
         stages = [{"$match": _hiding(places, anybody)}, {"$limit": limit}, {"$project": _OWNED}]
         return {"$unionWith": {"coll": "Consent", "pipeline": stages}}
-
-    def changed(self, session: ClientSession | None = None) -> None:
-        """Something may be hidden or shown now that was not: another mark, never seen before."""
-        mark = {"$set": {"mark": ObjectId()}}
-        self._database[BESIDE].update_one({"_id": MARK}, mark, upsert=True, session=session)
 
 
 def _hiding(places: list[str], anybody: str) -> Document:

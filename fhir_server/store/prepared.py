@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from .contained import APART
-from .records import CODEC, CONSENT, Store
+from .records import CODEC, Store
 
 Document = dict[str, Any]
 
@@ -27,8 +27,6 @@ def encode(document: Document) -> bytes | None:
 
 def insert(store: Store, session: ClientSession, type: str, documents: list[bytes]) -> None:
     """Store first versions; their units were noted when they were made."""
-    if type == CONSENT:
-        store.care.changed(session)
     store.collection(type).insert_many([RawBSONDocument(each) for each in documents], session=session, ordered=False)
 
 

@@ -42,7 +42,6 @@ Document = dict[str, Any]
 Session = ClientSession | None
 Result = TypeVar("Result")
 
-CONSENT = "Consent"
 SERVED = {"json": 1, "v": 1, "t": 1, "m": 1, "o": 1, "l": 1, "a": 1}
 CLAIM_SECONDS = 24 * 3600
 SEARCH_MILLISECONDS = 30_000
@@ -278,7 +277,7 @@ class Store:
     def insert(self, resource_type: str, document: Document) -> None:
         """Store the first version of a resource. Raises Conflict if the id is taken, MethodNotAllowed for a sealed type."""
         self.refuse_sealed(resource_type)
-        if APART in document or _hides(resource_type, document):
+        if APART in document:
             creates = {resource_type: [document]}
             self.collection(resource_type)
             return self.transact(
@@ -343,12 +342,6 @@ class Store:
         self.contained.write(session, written, superseded)
         if superseded:
             self.history.insert_many(superseded, session=session, ordered=False)
-        if (
-            replaces.get(CONSENT)
-            or deletes.get(CONSENT)
-            or any(_hides(CONSENT, each) for each in creates.get(CONSENT, ()))
-        ):
-            self.care.changed(session)
         for resource_type in sorted({*creates, *replaces, *deletes}):
             new = [without_contained(document) for document in creates.get(resource_type, ())]
             changed = [without_contained(document) for document in replaces.get(resource_type, ())]
@@ -373,10 +366,6 @@ class Store:
                 f"{each} resources are written by this server alone, and never changed or deleted: read them.",
                 allow="GET",
             )
-
-
-def _hides(resource_type: str, document: Document) -> bool:
-    return resource_type == CONSENT and "n" in document
 
 
 def version_key(resource_type: str, logical_id: str, version: int) -> str:

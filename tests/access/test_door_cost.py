@@ -9,13 +9,11 @@ import pytest
 from pymongo.monitoring import CommandListener
 
 from fhir_server import sight
-from fhir_server.access import tokens
 from fhir_server.access.consents import FACILITY
 from fhir_server.access.context import AccessContext
 from fhir_server.access.scopes import Scope
 from fhir_server.app import create_app
 from fhir_server.repository import Repository
-from fhir_server.store.care import BESIDE
 from fhir_server.store.records import Store
 from tests.access.test_door_facility import CLINIC, consent, encounter, put, weight
 from tests.access.world import World
@@ -99,18 +97,12 @@ def test_over_http_a_read_is_one_question_and_a_search_asks_what_is_hidden_with_
     backend = world.backend("clinic", ["system/*.rs"], facility="79001")
     token = backend.token()
     search = "Observation?code=29463-7&_count=20"
-    assert BESIDE == tokens.COLLECTION
     for path in ("Observation/w01", search):  # from the second request on it is known whose token it is
         assert world.fhir(token, path).status_code == 200
-    looked: list[tuple[str, str, list[str]]] = [
-        ("aggregate", "Observation/w01", []),
-        ("find", search, ["find Observation"]),
-    ]
-    for command, path, searched in looked:
-        world.fhir(token, path)
+    for path, searched in (("Observation/w01", []), (search, ["find Observation"])):
         listener.sent.clear()
         assert world.fhir(token, path).status_code == 200
-        assert listener.sent == [f"{command} smart_tokens", *searched]
+        assert listener.sent == ["aggregate smart_tokens", *searched]
     # What a patient hides, shows again, and the end of the token count at the next request.
     for status, found, total in (("active", 404, 0), ("inactive", 200, 20), ("active", 404, 0)):
         put(repository, consent("hides", "p", "deny", status=status))
@@ -120,48 +112,6 @@ def test_over_http_a_read_is_one_question_and_a_search_asks_what_is_hidden_with_
     assert world.fhir(token, "Observation/w01").status_code == 404
     backend.revoke(token)
     assert world.fhir(token, "Observation/w01").status_code == 401
-    assert world.fhir(token, search).status_code == 401
-
-
-def test_whatever_writes_a_consent_counts_at_the_next_search_of_another_process(counted, config):
-    """What is hidden is remembered by a process, and every way of writing makes all of them look again."""
-    repository, listener = counted
-    here, there = (World(create_app(repository, config=config), repository, config) for _ in range(2))
-    token = here.backend("clinic", ["system/*.rs"], facility="79001").token()
-    search = "Observation?code=29463-7&_count=20"
-
-    def found() -> list[int]:
-        for _ in range(2):
-            several = [len(world.fhir(token, search).json.get("entry", [])) for world in (here, there)]
-        return several
-
-    def at_once() -> list[int]:
-        return [len(world.fhir(token, search).json.get("entry", [])) for world in (here, there)]
-
-    def entry(method: str, url: str, **resource: Any) -> dict[str, Any]:
-        bundle = {"resourceType": "Bundle", "type": "transaction"}
-        return {**bundle, "entry": [{"request": {"method": method, "url": url}, **resource}]}
-
-    assert found() == [20, 20]
-    hiding = consent("ignored", "p", "deny")
-    created = repository.create(OPEN, "Consent", {name: value for name, value in hiding.items() if name != "id"})
-    assert at_once() == [0, 0]
-    assert found() == [0, 0]
-    repository.delete(OPEN, "Consent", created.stored.id)
-    assert at_once() == [20, 20]
-    repository.transaction(OPEN, entry("POST", "Consent", resource=hiding))
-    assert at_once() == [0, 0]
-    page = repository.search(OPEN, "Consent", [("status", "active"), ("patient", "p")])
-    (id,) = {stored.id for _, stored in page.entries} - {"c"}
-    repository.patch(OPEN, "Consent", id, lambda it: {**it, "status": "inactive"})
-    assert at_once() == [20, 20]
-    put(repository, consent(id, "p", "deny"))
-    assert at_once() == [0, 0]
-    repository.transaction(OPEN, entry("DELETE", f"Consent/{id}"))
-    assert at_once() == [20, 20]
-    listener.sent.clear()
-    assert at_once() == [20, 20]
-    assert listener.sent == ["find smart_tokens", "find Observation"] * 2
 
 
 def read(world, token, path):
