@@ -67,7 +67,8 @@ class Conformance:
         if len(named) > MAX_PROFILES:
             text = f"A resource may name {MAX_PROFILES} profiles; this one names {len(named)}."
             raise BadRequest(text, code="too-long", expression=[f"{resource['resourceType']}.meta.profile"])
-        broken = [issue for each in named for issue in self.issues(resource, each) or () if issue.severity == "error"]
+        doubted = [each for each in named if not self._profiles.surely_kept(resource, each)]
+        broken = [issue for each in doubted for issue in self.issues(resource, each) or () if issue.severity == "error"]
         if broken:
             raise Unprocessable(broken)
         return resource

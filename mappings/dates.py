@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mappings.names import clean
 
@@ -32,6 +33,7 @@ class PartialDate:
     doubtful: bool = False
 
 
+@lru_cache(maxsize=50_000)  # the same days come again and again
 def parse_date(text: str) -> PartialDate | None:
     """dd/MM/yyyy, d/M/yyyy, yyyy-MM-dd (a time behind is passed over), yyyyMMdd[HHmm[ss]], MM/yyyy, yyyy; 00: unknown.
 

@@ -24,6 +24,8 @@ class BhytNumber:
 
 def bare(text: str) -> str:
     """A number without spaces, dots and dashes, in upper case."""
+    if text.isascii() and text.isalnum():  # as nearly every one is written
+        return text.upper()
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
 
 

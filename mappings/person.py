@@ -5,10 +5,11 @@ https://hl7.org/fhir/R4/patient.html and https://hl7.org/fhir/R4/coverage.html
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import uuid_utils
 
 from mappings import profile_names, systems
 from mappings.code_lists import object_codes
@@ -175,7 +176,7 @@ def phone(text: str) -> list[dict[str, Any]]:
 
 def urn(system: str, value: str) -> str:
     """The urn:uuid a resource has inside bundles: the same for the same identifier, whoever computes it."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"{system}|{value}").urn
+    return f"urn:uuid:{uuid_utils.uuid5(uuid_utils.NAMESPACE_URL, f'{system}|{value}')}"
 
 
 def coverage(

@@ -77,8 +77,11 @@ class Layout:
         """field -> cleaned text of one row: of columns with the same meaning the first that is filled."""
         result = {}
         for name, positions in self.columns.items():
-            texts = (clean(values[position]) for position in positions if position < len(values))
-            result[name] = next((text for text in texts if text), "")
+            text = ""
+            for position in positions:
+                if position < len(values) and (text := clean(values[position])):
+                    break
+            result[name] = text
         return result
 
     def header(self, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import r4
+from ..resource.exact import dump
 
 Resource = dict[str, Any]
 
@@ -19,6 +20,8 @@ RESTRICTED = frozenset({"HIV", "PSY", "ETH", "SUD", "SEX", "STD", "R", "V"})
 _ICD10 = frozenset({"http://hl7.org/fhir/sid/icd-10", "http://hl7.org/fhir/sid/icd-10-cm"})
 _LOINC = "http://loinc.org"
 _ATC = "http://www.whocc.no/atc"
+_SYSTEMS = tuple(each.encode() for each in ("http://hl7.org/fhir/sid/icd-10", _LOINC, _ATC))
+"""What every text of a system begins with."""
 
 # Beginnings of ICD-10 codes: https://icd.who.int/browse10/2019/en
 _DISEASES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -55,7 +58,7 @@ _MEDICINES = ("J05AE", "J05AF", "J05AG", "J05AJ", "J05AR")  # against HIV
 
 def labelled(resource: Resource) -> Resource:
     """The resource with the restricted labels that its codes ask for in meta.security; itself when it has them."""
-    if resource["resourceType"] not in r4.compartment("Patient"):
+    if resource["resourceType"] not in r4.compartment("Patient") or not _names_a_system(resource):
         return resource
     wanted = {label for system, code in _codings(resource) if (label := _label(system, code)) is not None}
     if not wanted:
@@ -84,11 +87,17 @@ def _label(system: str, code: str) -> str | None:
     return None
 
 
+def _names_a_system(resource: Resource) -> bool:
+    """Whether one of the systems stands anywhere in a resource: asked of every write, and few do."""
+    text = dump(resource)
+    return any(each in text for each in _SYSTEMS)
+
+
 def _codings(resource: Resource) -> set[tuple[str, str]]:
     """(system, code) of every coding in a resource, wherever it stands but in its labels."""
     found: set[tuple[str, str]] = set()
     left: list[Any] = [resource]
-    while left:  # asked of every write: no call per element
+    while left:
         value = left.pop()
         if isinstance(value, list):
             left += value

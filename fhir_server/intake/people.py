@@ -10,7 +10,7 @@ from fhir_server.access.context import AccessContext
 from fhir_server.repository import Repository, Stored
 from fhir_server.resource import exact
 from fhir_server.search.intervals import DEFAULT_ZONE
-from fhir_server.search.likeness import TELLING_APART, blocking_keys, entries_of, likeness_entry
+from fhir_server.search.likeness import TELLING_APART, blocking_keys, is_of_number
 from mappings.identity import Key
 
 Resource = dict[str, Any]
@@ -91,20 +91,20 @@ def maybe_known(
     systems = [{system for system, _ in keys} for keys, _ in people]
     of_system = [next((each for each in TELLING_APART if each in held), "") for held in systems]
     here: dict[str, list[int]] = {}
-    for number, (held, (_, keys)) in enumerate(zip(systems, people, strict=True)):
-        for entry in entries_of(keys, held):
-            here.setdefault(entry, []).append(number)
+    for number, (_, keys) in enumerate(people):
+        for key in keys:
+            here.setdefault(key, []).append(number)
     found: dict[str, set[str]] = {}
     for system in set(of_system):
         wanted = {key for (_, keys), own in zip(people, of_system, strict=True) if own == system for key in keys}
         found[system] = set(repository.alike(ctx, wanted, each=1, without=system)) if wanted else set()
     maybe = [not found[own].isdisjoint(keys) for (_, keys), own in zip(people, of_system, strict=True)]
-    for number, ((_, keys), own) in enumerate(zip(people, of_system, strict=True)):
-        for key in keys:
-            beside = here.get(likeness_entry(key, own), ())
-            if any(other != number for other in beside):
-                for one in (number, *beside):
-                    maybe[one] = True
+    for key, several in here.items():
+        for number in several if len(several) > 1 else ():
+            own = of_system[number]
+            beside = [each for each in several if each != number and (is_of_number(key) or own not in systems[each])]
+            for one in (number, *beside) if beside else ():
+                maybe[one] = True
     return maybe
 
 

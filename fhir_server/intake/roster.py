@@ -23,6 +23,7 @@ from fhir_server.intake.roster_order import RosterOrder, file_hash
 from fhir_server.intake.roster_preparing import Preparing, ReadyRow, Work
 from fhir_server.intake.roster_summary import RosterSummary
 from fhir_server.intake.roster_whole import Whole
+from fhir_server.intake.tables import TextRow
 from fhir_server.repository import Repository
 from mappings.problems import Problem, problem
 from mappings.roster import Refused, RosterSource
@@ -61,8 +62,8 @@ def import_roster(
         name = file_hash(path, str(coding), source.sent_on, str(batch_rows))
         job = imports.begin(ctx, f"roster {name}", file=named or path.name, waits=waits)
         with imports.keeping(job):
-            running = _Import(repository, ctx, imports, job, order, batch_rows)
-            summary = running.run(rejected_path, Work(ctx, order.layout, source), progress)
+            running = _Import(repository, imports, job, order, Work(ctx, order.layout, source), batch_rows)
+            summary = running.run(rejected_path, progress)
             if whole:
                 summary.ended = whole.end_vanished(repository, ctx, order)
             imports.finish(job, summary.as_document())
@@ -75,14 +76,14 @@ class _Import:
     def __init__(
         self,
         repository: Repository,
-        ctx: AccessContext,
         imports: Imports,
         job: Job,
         order: RosterOrder,
+        work: Work,
         batch_rows: int,
     ) -> None:
         self.repository = repository
-        self.ctx = ctx
+        self.work = work
         self.imports = imports
         self.job = job
         self.order = order
@@ -95,29 +96,29 @@ class _Import:
             self.summary.continued = self.summary.read
         self._kept: int = before.get("rejected_bytes", 0)
 
-    def run(self, rejected_path: Path | None, work: Work, progress: Progress | None) -> RosterSummary:
+    def run(self, rejected_path: Path | None, progress: Progress | None) -> RosterSummary:
         """All batches behind those that were done."""
         left = self.order.rows - self.summary.read
         with (
             RejectionFile(rejected_path, kept=self._kept) as rejections,
-            Preparing(self.repository, work, left) as preparing,
+            Preparing(self.repository, self.work, left) as preparing,
         ):
             batches = islice(self.order.batches(self.batch_rows), self.batches, None)
             for batch, ready in preparing.batches(batches):
-                known = self._store(rejections, len(batch), ready)
+                known = self._store(rejections, batch, ready)
                 # Where most rows are of people who are known, it is idle work to make them ready as new ones.
                 preparing.encoding = known * 2 <= len(ready)
                 if progress:
                     progress(self.summary.read, self.summary.read / self.order.rows)
         return self.summary
 
-    def _store(self, rejections: RejectionFile, read: int, ready: Sequence[ReadyRow | Refused]) -> int:
+    def _store(self, rejections: RejectionFile, rows: list[TextRow], ready: Sequence[ReadyRow | Refused]) -> int:
         """Write a batch, and return how many of its numbers led to somebody."""
         begin = rejections.size()
         for left in reversed(range(_TRIES)):
-            batch = _Batch(self.repository, self.ctx, ready, self.summary.copy())
+            batch = _Batch(self.repository, self.work, rows, ready, self.summary.copy())
             try:
-                self._keep(batch, rejections, read)
+                self._keep(batch, rejections, len(rows))
                 break
             except (Conflict, PreconditionFailed, FhirError) as error:
                 rejections.cut(begin)
@@ -126,9 +127,9 @@ class _Import:
                 if isinstance(error, Conflict | PreconditionFailed) and left:
                     continue
                 # Something is refused: person by person, to find out whose it is.
-                batch = _Batch(self.repository, self.ctx, ready, self.summary.copy())
+                batch = _Batch(self.repository, self.work, rows, ready, self.summary.copy())
                 batch.write_changed()
-                self._keep(batch, rejections, read)
+                self._keep(batch, rejections, len(rows))
                 break
         self.summary = batch.summary
         self.batches += 1
@@ -143,7 +144,7 @@ class _Import:
             "summary": batch.summary.as_document(),
             "rejected_bytes": rejections.size(),
         }
-        self.imports.step(self.ctx, self.job, batch.step(), progress)
+        self.imports.step(self.work.ctx, self.job, batch.step(), progress)
 
 
 class _Batch:
@@ -152,12 +153,13 @@ class _Batch:
     def __init__(
         self,
         repository: Repository,
-        ctx: AccessContext,
+        work: Work,
+        read: list[TextRow],
         ready: Sequence[ReadyRow | Refused],
         summary: RosterSummary,
     ) -> None:
         self.repository = repository
-        self.ctx = ctx
+        self.ctx = ctx = work.ctx
         self.summary = summary
         self.rejected: list[tuple[int, Sequence[Problem]]] = []
         rows = []
@@ -179,7 +181,9 @@ class _Batch:
         alike = maybe_known(repository, ctx, [(row.keys, row.likenesses) for row in fresh])
         self.new = [row for row, is_alike in zip(fresh, alike, strict=True) if not is_alike]
         new = {row.number for row in self.new}
-        self.people, doubts = plan(repository, ctx, [row.row for row in rows if row.number not in new], found)
+        cells = {row.line: row.cells for row in read}
+        mapped = [row.mapped(work, cells[row.number]) for row in rows if row.number not in new]
+        self.people, doubts = plan(repository, ctx, mapped, found)
         self.rejected += [(row.number, (doubt,)) for row, doubt in doubts]
         self.changed: list[tuple[Person, list[dict[str, Any]]]] = []
         self.written: list[Person] = []

@@ -170,6 +170,11 @@ def _delimited(lines: Iterator[tuple[int, str, Problem | None]], delimiter: str)
             pending = []
             yield number, [], fault
             continue
+        if not pending and '"' not in line:  # as nearly every one is: nothing for a parser to do
+            plain = line.rstrip("\r\n")
+            if "\r" not in plain:
+                yield number, plain.split(delimiter) if plain else [], None
+                continue
         pending.append((number, line))
         if not _quote_is_open(pending) or len(pending) >= _LONGEST_RECORD_LINES:
             yield from _record(pending, delimiter)

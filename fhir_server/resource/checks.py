@@ -70,6 +70,12 @@ class _Plan:
     steps: dict[str, _Step] = field(default_factory=dict)
     check: _WholeCheck | None = None
     rules: tuple[tuple[str, Predicate], ...] = ()
+    is_plain: bool = False
+    """Whether an object is right that has none of the properties that matter, and more than an id."""
+
+    def passes(self, value: Json) -> bool:
+        """Whether a look at the properties tells already that there is nothing to look at."""
+        return self.is_plain and self.steps.keys().isdisjoint(value) and (len(value) > 1 or "id" not in value)
 
 
 def walk(resource_type: str, resource: Json, root: str, findings: Findings) -> None:
@@ -92,10 +98,11 @@ def _walk(plan: _Plan, value: Json, at: At, findings: Findings) -> None:
         element, inside, check, choice = step
         if inside is not None:
             if type(item) is dict:
-                _walk(inside, item, (at, element, -1), findings)
+                if not inside.passes(item):
+                    _walk(inside, item, (at, element, -1), findings)
             elif type(item) is list:
                 for index, each in enumerate(item):
-                    if type(each) is dict:
+                    if type(each) is dict and not inside.passes(each):
                         _walk(inside, each, (at, element, index), findings)
         if check is not None:
             check(value, name, element, at, findings)
@@ -121,7 +128,8 @@ def _build(path: str, known: dict[str, _Plan]) -> _Plan:
     """The plan of a type or backbone; recursive types (Extension, Reference) refer to their one plan in `known`."""
     if path in known:
         return known[path]
-    plan = known[path] = _Plan(path, check=_WHOLE_CHECKS.get(path), rules=rules_of(path))
+    check_of_whole, rules = _WHOLE_CHECKS.get(path), rules_of(path)
+    plan = known[path] = _Plan(path, check=check_of_whole, rules=rules, is_plain=not check_of_whole and not rules)
     for name, (element, type_name) in properties(path).items():
         choice = name if element.choice else None
         if type_name == "Resource":

@@ -120,7 +120,7 @@ def stamp(resource: Resource, resource_type: str, logical_id: str, version: int,
 
 def instant(moment: datetime) -> str:
     """`moment` as a FHIR instant in UTC with milliseconds: 2026-11-24T06:44:01.123Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def same_content(one: Resource, other: Resource) -> bool:

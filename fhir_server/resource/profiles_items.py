@@ -39,7 +39,7 @@ def occurrences(item: Item, name: str) -> list[Item]:
     value = item.value
     if not isinstance(value, dict):
         return []
-    ways = _ways(item.type, name)
+    ways = ways_of(item.type, name)
     where = f"{item.expression}.{name}"
     if len(ways) == 1:
         return _of_way(value, ways[next(iter(ways))], where)
@@ -54,7 +54,7 @@ def occurrences(item: Item, name: str) -> list[Item]:
     return found
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """A JSON property in which an element may be written."""
 
     name: str
@@ -64,15 +64,15 @@ class _Way(NamedTuple):
 
 
 @cache
-def _ways(kind: str, name: str) -> dict[str, _Way]:
+def ways_of(kind: str, name: str) -> dict[str, Way]:
     """The ways of an element by the properties that show it is there; of a choice those beside primitives are in it."""
     known = [(each, row) for each, row in properties(kind).items() if row.element.name == name]
-    ways = [_Way(each, "_" + each, row.element.is_list, row.type) for each, row in known]
+    ways = [Way(each, "_" + each, row.element.is_list, row.type) for each, row in known]
     found = {way.name: way for way in ways}
     return found if len(found) == 1 else found | {way.beside: way for way in ways}
 
 
-def _of_way(value: Json, way: _Way, where: str) -> list[Item]:
+def _of_way(value: Json, way: Way, where: str) -> list[Item]:
     held, beside = value.get(way.name), value.get(way.beside)
     if held is None and beside is None:
         return []
@@ -99,6 +99,13 @@ def _of_sibling(item: Item, name: str) -> list[Item]:
     if item.sibling is None or name not in ("id", "extension"):
         return []
     return occurrences(Item(item.sibling, "Element", item.expression, None), name)
+
+
+def is_of(kind: str, code: str) -> bool:
+    """Whether a value of a type (of a backbone its path) is of the type that a profile names."""
+    if code == kind or ("." in kind and code in ("BackboneElement", "Element")):
+        return True
+    return code in ("Resource", "DomainResource", "Element") or (code == "string" and kind == "id")
 
 
 def same(given: Any, wanted: Any) -> bool:

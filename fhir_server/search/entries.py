@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ..resource.exact import Resource
@@ -47,6 +47,7 @@ class _Node:
     children: dict[str, _Node] = field(default_factory=dict)
     filtered: list[tuple[Step, _Node]] = field(default_factory=list)
     emits: list[Emit] = field(default_factory=list)
+    is_leaf: bool = False
 
 
 @cache
@@ -62,7 +63,15 @@ def _tree(resource_type: str) -> _Node:
                     continue
                 done.add((kind, route))
                 _node_at(root, route.steps).emits.append(emit)
+    _find_leaves(root)
     return root
+
+
+def _find_leaves(node: _Node) -> None:
+    inner = [*node.children.values(), *(each for _, each in node.filtered)]
+    node.is_leaf = not inner
+    for each in inner:
+        _find_leaves(each)
 
 
 def _node_at(node: _Node, steps: tuple[Step, ...]) -> _Node:
@@ -95,7 +104,10 @@ def _visit(node: _Node, value: Any, entries: Entries, base_url: str) -> None:
         for name, inner in value.items():
             child = children.get(name)
             if child is not None:
-                if isinstance(inner, list):
+                if child.is_leaf and not isinstance(inner, list):  # most are: no call more than is needed
+                    for emit in child.emits:
+                        emit(inner, entries, base_url)
+                elif isinstance(inner, list):
                     _visit_items(child, inner, entries, base_url)
                 else:
                     _visit(child, inner, entries, base_url)
@@ -224,10 +236,10 @@ def _string_emit(key: str, datatype: str) -> Emit | None:
         text_and_parts(chunk_beginnings, value.get("text"), [*value.get("line", ()), *parts], entries)
 
     def text_and_parts(
-        split: Callable[[str], list[str]], text: str | None, parts: list[str | None], entries: Entries
+        split: Callable[[str], tuple[str, ...]], text: str | None, parts: list[str | None], entries: Entries
     ) -> None:
         """Each part is found as well, with an entry of its own only where the text does not say it already."""
-        beginnings = split(text or "")
+        beginnings = list(split(text or ""))
         for part in parts:
             for beginning in split(part or ""):
                 if not any(known.startswith(beginning) for known in beginnings):
@@ -240,19 +252,21 @@ def _string_emit(key: str, datatype: str) -> Emit | None:
     return {"HumanName": name, "Address": address}.get(datatype)
 
 
-def word_beginnings(text: str) -> list[str]:
+@lru_cache(maxsize=20_000)  # names and places come again and again
+def word_beginnings(text: str) -> tuple[str, ...]:
     """A string, folded, from each of its words on: a search for 'anh dao' finds 'nguyen thi anh dao'."""
     words = fold(text).split(" ")
     found = [" ".join(words[start:])[:MAX_STRING] for start in range(min(len(words), MAX_WORDS))]
-    return [each for each in found if each]
+    return tuple(each for each in found if each)
 
 
-def chunk_beginnings(text: str) -> list[str]:
+@lru_cache(maxsize=20_000)
+def chunk_beginnings(text: str) -> tuple[str, ...]:
     """An address, folded, from each of its comma-separated parts on."""
     folded = fold(text)
     starts = [0, *(match.end() for match in _CHUNKS.finditer(folded))]
     found = [folded[start : start + MAX_STRING] for start in starts[:MAX_WORDS]]
-    return [each for each in found if each]
+    return tuple(each for each in found if each)
 
 
 def _range_emit(name: str, make: Callable[[Any], Iterator[dict[str, Any]]]) -> Emit:

@@ -37,6 +37,9 @@ Purpose = Literal["serve", "import", "test"]
 START_SECONDS = 60.0  # a journal to replay after a kill may take a while on a slow disk
 STOP_SECONDS = 6.0  # `serve` promises to be gone within 10
 OPLOG_MB = 512
+# A person has a hundred index entries all over the keys. With MongoDB's own limits (5% of the cache changed and not yet
+# written) a bulk import writes the same pages again and again: half of what mongod does then.
+EVICTION = "eviction_dirty_target=20,eviction_dirty_trigger=40,eviction_updates_target=15,eviction_updates_trigger=30"
 PORTS = range(27_100, 32_700)  # below what the kernel hands out to outgoing connections, so it is free next time too
 OPEN_FILES = 64_000  # a collection and its indexes are a file each: 146 types pass the usual 1024
 _PR_SET_PDEATHSIG = 1
@@ -136,6 +139,7 @@ class Mongod:
             *("--replSet", REPLICA_SET, "--oplogSize", str(OPLOG_MB)),
             *("--wiredTigerCacheSizeGB", f"{max(self.cache_mb, 256) / 1024:.3f}"),
             *("--wiredTigerCollectionBlockCompressor", "zstd"),
+            *("--wiredTigerEngineConfigString", EVICTION),
             # The log of slow operations quotes their filters, which carry people's identifiers.
             *("--slowms", str(2**31 - 1)),
             *(part for name, value in parameters.items() for part in ("--setParameter", f"{name}={value}")),

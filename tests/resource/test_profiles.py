@@ -43,6 +43,8 @@ def found(resource: Json, *definitions: Json, severity: str = "error") -> list[t
     profiles = Profiles(lambda canonical: by_url.get(canonical.partition("|")[0]), code_check)
     issues = profiles.issues(deepcopy(resource), definitions[0]["url"])
     assert issues is not None
+    if any(each.severity == "error" for each in issues):
+        assert not profiles.surely_kept(deepcopy(resource), definitions[0]["url"])
     return [(each.expression[0], each.diagnostics.partition(": ")[2]) for each in issues if each.severity == severity]
 
 
