@@ -116,6 +116,7 @@ class Preparing(AbstractContextManager["Preparing"]):
         self._workers = (os.cpu_count() or 1) if rows >= MANY_ROWS and repository.store.uri else 0
         self._pool: ProcessPoolExecutor | None = None
         if self._workers:
+            gc.freeze()
             self._pool = ProcessPoolExecutor(
                 self._workers,
                 mp_context=get_context("spawn"),
