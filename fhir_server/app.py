@@ -59,7 +59,7 @@ def create_app(repository: Repository, *, config: Config) -> Flask:
     app.register_blueprint(clinic_calls.create_blueprint(repository, config))
     app.register_blueprint(resident_calls.create_blueprint(repository, config))
     _add_health(app, repository)
-    _add_error_handlers(app, config)
+    _add_error_handlers(app, repository, config)
     return app
 
 
@@ -94,7 +94,7 @@ def _add_health(app: Flask, repository: Repository) -> None:
         return Response("ok\n", mimetype="text/plain")
 
 
-def _add_error_handlers(app: Flask, config: Config) -> None:
+def _add_error_handlers(app: Flask, repository: Repository, config: Config) -> None:
     def refuse(error: FhirError) -> Response:
         audit_record.refused(error)
         environ = request.environ
@@ -115,7 +115,7 @@ def _add_error_handlers(app: Flask, config: Config) -> None:
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
-        return refuse(unexpected(error))
+        return refuse(repository.refusal(error) or unexpected(error))
 
 
 def _is_fhir(path: str) -> bool:

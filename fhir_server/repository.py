@@ -13,10 +13,11 @@ from typing import Any
 from .access import guard
 from .access.context import AccessContext
 from .auditing import noted
-from .errors import Forbidden, Gone, NotFound
+from .errors import FhirError, Forbidden, Gone, NotFound
 from .expansions import Expansions
 from .exporting import Exports
 from .finding import RecordFinding
+from .foresight import Foresight
 from .history import RecordHistory
 from .merging import PatientMerging
 from .patch import Patch
@@ -27,8 +28,8 @@ from .resource.validation import compile_schema
 from .search.parameters import parameters, token_key
 from .search.query import DEFAULT_COUNT, MAX_COUNT, Pair
 from .searching import Compartment
-from .sight import Foresight
 from .store.audit import AUDITED
+from .store.failures import refusal
 from .store.records import Session, Store
 from .transactions import PerformOperation, carry_out
 from .writing import MAX_DELETED, RecordWriting, check_type
@@ -186,7 +187,12 @@ class Repository:
     @property
     def foresight(self) -> Foresight:
         """What a look-up of a facility's token is asked with, so that it gives AccessContext.foreseen too."""
-        return Foresight(self.store)
+        return Foresight(self._searching)
+
+    @staticmethod
+    def refusal(error: Exception) -> FhirError | None:
+        """What a caller can act on, for an error of the store that was not turned into it; None for any other."""
+        return refusal(error)
 
     def next_number(self, name: str) -> int:
         """The next number of a row of numbers with a name, from 1. Each is given once, to one caller."""

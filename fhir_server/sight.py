@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .access import guard
 from .access.consents import ANYBODY, FACILITY, Rule, hidden, holds_now, is_about
-from .access.context import AccessContext, Foreseen
+from .access.context import AccessContext
 from .access.sensitivity import RESTRICTED
 from .records import now
 from .resource.exact import parse
@@ -21,7 +21,6 @@ from .search.entries import document_fields
 from .search.filters import Filter, Owner, Reading, Terminology, all_of, any_of
 from .search.matching import holds
 from .store.care import rules_among
-from .store.foresight import record_stage, told_apart
 from .store.records import Document, Session, Store
 
 BatchCheck = Callable[[list[Document]], list[Document]]
@@ -239,20 +238,24 @@ class Sight:
         else:
             wanted = all_of([{"_id": id}, *filters])
             found = next(iter(self._store.currents(type, wanted, limit=1, session=self._session)), None)
-        # The labels come with the document: a filter on them would cost MongoDB its short way by `_id`.
-        if found is not None and not self._unseen.isdisjoint(found.get("l", ())):
-            return None
-        # Of one patient it is asked at once what is hidden, however many hide something.
-        if found is not None and self._is_asked(type) and not self._open(type, [found]):
-            return None
-        return found
+        return found if found is not None and self.shown(type, [found]) else None
+
+    def shown(self, type: str, documents: list[Document]) -> list[Document]:
+        """Those of documents that were found without the filters on labels and consent which the caller may see.
+
+        The labels come with a document: a filter on them would cost MongoDB its short way by `_id`. And of a few patients
+        it is asked at once what is hidden, however many hide something.
+        """
+        unseen = self._unseen
+        open = [each for each in documents if unseen.isdisjoint(each.get("l", ()))] if unseen else documents
+        return self._open(type, open) if open and self._is_asked(type) else open
 
     def _foreseen(self, type: str, id: str) -> Document | None:
         """The document, where it was read together with the token and not as of the beginning of a transaction."""
         foreseen = self.ctx.foreseen
         if foreseen is None or self._session is not None or (foreseen.type, foreseen.id) != (type, id):
             return None
-        return foreseen.document
+        return next(iter(foreseen.documents), None)
 
     def wanted(self, type: str, wanted: Filter) -> Filter:
         """A filter narrowed to what the caller may see."""
@@ -279,23 +282,6 @@ def places_of(store: Store, facility: str | None, session: Session = None) -> li
         kept = time.monotonic() + FACILITY_SECONDS, [facility, *(f"Organization/{each['_id']}" for each in found)]
         _places[key] = kept
     return kept[1]
-
-
-class Foresight:
-    """What of the records is read in one question with the token of a facility. The door decides on it afterwards."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def stages(self, facility: str | None, type: str, id: str) -> list[Document]:
-        """What is to be added to the look-up of the token: the Consents that hide something, and a record ("" none)."""
-        hiding = self._store.care.denials_stage(places_of(self._store, facility), ANYBODY, DENIALS + 1)
-        return [record_stage(type, id), hiding] if type else [hiding]
-
-    def foreseen(self, found: Sequence[Document], type: str, id: str) -> Foreseen:
-        """What the stages found."""
-        document, denials = told_apart(found) if type else (None, found)
-        return Foreseen(tuple(denials), type, id, document)
 
 
 def _milliseconds() -> int:

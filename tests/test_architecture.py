@@ -26,6 +26,7 @@ THE_ONE_DOOR = {
         "searching",
         "finding",
         "sight",
+        "foresight",
         "admission",
         "joining",
         "hierarchies",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .scopes import Scope
+
+if TYPE_CHECKING:
+    from ..search.query import Query
 
 # https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html
 TREATMENT, EMERGENCY, PATIENT_REQUEST, OPERATIONS = "TREAT", "BTG", "PATRQT", "HOPERAT"
@@ -23,14 +26,17 @@ CITIZEN_WRITES = frozenset(
 class Foreseen(NamedTuple):
     """What was read together with the token, in one question. Nothing of it has been decided upon.
 
-    `denials` are the Consents that hide something from the facility; `document` is the record `id` of `type`, None where
-    it was not found or not asked for. The door still asks whether the caller may see it.
+    `denials` are the Consents that hide something from the facility. `documents` are of `type`: the record `id`, if it was
+    found, or the matches of the search for `pairs`, one more than its page holds at most, for which `query` stands. The
+    door still asks which of them the caller may see.
     """
 
     denials: tuple[dict[str, Any], ...]
     type: str = ""
     id: str = ""
-    document: dict[str, Any] | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    query: Query | None = None
+    documents: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

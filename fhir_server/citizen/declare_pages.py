@@ -14,9 +14,9 @@ from fhir_server.citizen.drafts import drop_draft, keep_draft, kept_draft
 from fhir_server.citizen.person import birth_day
 from fhir_server.citizen.record import describe, read_person
 from fhir_server.citizen.submission import already_stored, resources, transaction
-from fhir_server.citizen.visiting import Visiting, now_here, see, typed_form
+from fhir_server.citizen.visiting import Visiting, see, typed_form
 from fhir_server.errors import FhirError
-from fhir_server.translation import LANGUAGES
+from fhir_server.translation import LANGUAGES, now_here
 
 TABLES = {
     "illnesses": ILLNESSES,

@@ -12,7 +12,8 @@ from fhir_server.citizen.frame import problem_page
 from fhir_server.citizen.record import read_record
 from fhir_server.citizen.seen import seen
 from fhir_server.citizen.sessions import turn_to
-from fhir_server.citizen.visiting import Visiting, clock, now_here, see
+from fhir_server.citizen.visiting import Visiting, clock, see
+from fhir_server.translation import now_here
 
 
 class RecordPages(Visiting):

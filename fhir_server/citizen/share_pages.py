@@ -15,7 +15,8 @@ from fhir_server.citizen.facility_asking import asking_of
 from fhir_server.citizen.frame import entry_token_matches, page_with_entry_token, problem_page
 from fhir_server.citizen.health_links import TIMES, end_link, links, make_link, open_link, share_with_doctor
 from fhir_server.citizen.record import read_record
-from fhir_server.citizen.visiting import Visiting, clock, now_here, see
+from fhir_server.citizen.visiting import Visiting, clock, see
+from fhir_server.translation import now_here
 
 
 class SharePages(Visiting):

@@ -25,7 +25,7 @@ from fhir_server.citizen.sessions import (
     form_token_matches,
     turn_to,
 )
-from fhir_server.translation import VIETNAM
+from fhir_server.translation import VIETNAM, now_here
 
 if TYPE_CHECKING:
     from fhir_server.access.context import AccessContext
@@ -140,11 +140,6 @@ def typed_form() -> dict[str, str]:
 def see(address: str) -> Response:
     """Answer a form with a page that can be reloaded without sending the form again."""
     return make_response(redirect(address, 303))
-
-
-def now_here() -> datetime:
-    """The time in Vietnam."""
-    return datetime.now(VIETNAM)
 
 
 def clock(moment: str | datetime) -> str:

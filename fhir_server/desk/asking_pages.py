@@ -18,7 +18,7 @@ from fhir_server.desk.finding import Shown, shown
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Gone, NotFound
 from fhir_server.resource import exact
-from fhir_server.translation import VIETNAM, translate
+from fhir_server.translation import VIETNAM, now_here, translate
 from mappings.systems import CONSENT_PURPOSE, FACILITY
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Opened(NamedTuple):
 
 def opened_to(repository: Repository, ctx: AccessContext) -> list[Opened]:
     """What is open to the caller's facility at this moment by the scan of its code, the latest first, each once."""
-    now = datetime.now(VIETNAM)
+    now = now_here()
     query = [
         ("actor:identifier", f"{FACILITY}|{ctx.facility}"),
         ("category", f"{CONSENT_PURPOSE}|{TO_FACILITY}"),

@@ -13,11 +13,11 @@ from flask import Response, g, request, url_for
 
 from fhir_server.access import audit_record
 from fhir_server.citizen import carers
-from fhir_server.citizen.visiting import now_here
 from fhir_server.desk.finding import Shown, find, shown
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Gone, NotFound
 from fhir_server.resource import exact
+from fhir_server.translation import now_here
 from mappings.problems import UnreadableInput
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from fhir_server.intake import resident_inbox, residents
 from fhir_server.intake.gateway.documents import GatewayRequest, GatewayVisit, documents
 from fhir_server.intake.gateway.lists import ERROR_STATUS
 from fhir_server.intake.gateway.visit_states import status_of
-from fhir_server.translation import VIETNAM
+from fhir_server.translation import VIETNAM, now_here
 
 SHOWN, WAITING = 100, 200
 WINDOW = timedelta(days=30)
@@ -25,7 +25,7 @@ class IntakePages(Visiting):
     def gateway(self) -> Response:
         """Visits whose last sending came in a window of days, of one facility or all, by what became of them."""
         sent = request.form
-        today = datetime.now(VIETNAM).date()
+        today = now_here().date()
         begin = _day(sent.get("begin", "")) or today - WINDOW
         end = _day(sent.get("end", "")) or today
         status = sent.get("status", "all") if sent.get("status") in ERROR_STATUS else "all"

@@ -21,9 +21,9 @@ from ..access.limits import Limit, Standing
 from ..access.login import CardLogin
 from ..config import Config
 from ..errors import BadRequest, Forbidden, TooMany, Unauthorized
+from ..foresight import Ahead, Foresight
 from ..r4 import RESOURCE_TYPES
-from ..sight import Foresight
-from . import address, responses
+from . import address, query, responses
 
 _OPEN = AccessContext.unrestricted("open")
 _ANYBODY = AccessContext("anybody", scopes=(), labels=frozenset())
@@ -31,11 +31,9 @@ _CALLER = "fhir_server.caller"
 # What tells nothing of any record. Everything else below the base needs a token, also what has no address.
 _WITHOUT_TOKEN = frozenset({"fhir.GET /metadata", "openapi.show", "smart.discover"})
 # Reads and searches, which are answered at once and write nothing: what is hidden may be asked for with the token, and
-# the record that is read too.
-_READ = "fhir.GET /<type>/<id>"
-_AT_ONCE = frozenset({_READ, "fhir.GET /<type>"})
+# what is asked for too.
+_READ, _SEARCH = "fhir.GET /<type>/<id>", "fhir.GET /<type>"
 _TOKENS_KNOWN = 10_000  # of so many tokens it is remembered what to ask with them, and nothing that counts
-_NO_RECORD = ("", "")
 _BUNDLE = "fhir.POST /"
 _BYTES_OF_WEIGHT = 20_000
 _LONGEST_ID = 64
@@ -85,8 +83,7 @@ def guard(app: Flask, look_up: LookUp, cards: CardLogin, by_client: Limit, by_ad
             environ[_CALLER] = _ANYBODY
             return
         secret = _secret(environ.get("HTTP_AUTHORIZATION", ""))
-        record = _record(request.view_args or {}) if endpoint == _READ else _NO_RECORD
-        token, foreseen = look_up(secret, *record, answered_at_once=endpoint in _AT_ONCE)
+        token, foreseen = look_up(secret, endpoint, request.view_args or {}, environ.get("QUERY_STRING", ""))
         if token is not None:
             audit_record.identified(f"client:{token['client']}", token.get("facility"))
         if token is None or not _counts(token, cards.is_in_force):
@@ -124,12 +121,6 @@ def _is_guarded(path: str) -> bool:
     return path == address.PREFIX or path.startswith(f"{address.PREFIX}/")
 
 
-def _record(values: Mapping[str, str]) -> tuple[str, str]:
-    """(type, id) of the record that a read asks for; ("", "") for an address at which none can be."""
-    type, id = values["type"], values["id"]
-    return (type, id) if type in RESOURCE_TYPES and len(id) <= _LONGEST_ID else _NO_RECORD
-
-
 def _spend(limit: Limit, caller: str, weight: int, environ: dict[str, Any]) -> None:
     standing = environ[_LIMIT] = limit.spend(caller, weight)
     if standing.exceeded:
@@ -137,8 +128,8 @@ def _spend(limit: Limit, caller: str, weight: int, environ: dict[str, Any]) -> N
 
 
 class LookUp:
-    """Looks tokens up, at every request. Where it is known what a token is about, what is hidden from it, and the
-    record that is read, come in the same look: whether the token is in force is seen at every request all the same."""
+    """Looks tokens up, at every request. Where it is known what a token is about, what is hidden from it, and what is
+    asked for, come in the same look: whether the token is in force is seen at every request all the same."""
 
     def __init__(self, database: Any, foresight: Foresight) -> None:
         self._database = database
@@ -147,18 +138,20 @@ class LookUp:
         self._known: dict[str, tuple[str | None, str]] = {}
 
     def __call__(
-        self, secret: str, type: str = "", id: str = "", *, answered_at_once: bool
+        self, secret: str, endpoint: str = "", values: Mapping[str, str] | None = None, text: str = ""
     ) -> tuple[Mapping[str, Any] | None, Foreseen | None]:
-        """(the token in force or None, what AccessContext.foreseen is to be). `type` and `id` name the record read."""
+        """(the token in force or None, what AccessContext.foreseen is to be). `values` are those of the address, `text`
+        its query string."""
         key = hash_of(secret)
-        known = self._known.get(key) if answered_at_once else None
-        if known is not None:
+        known = self._known.get(key) if values and endpoint in (_READ, _SEARCH) else None
+        if known is not None and values:
             facility, scope = known
-            if type and not _grants_whole(scope, type):
-                type, id = _NO_RECORD
-            stages = self._foresight.stages(facility, type, id)
+            ahead = self._ahead(values["type"], values.get("id"), text)
+            if ahead is not None and not _grants_whole(scope, ahead.letter, values["type"]):
+                ahead = None
+            stages = self._foresight.stages(facility, ahead)
             token, found = tokens.find_beside(self._collection, key, stages)
-            return token, self._foresight.foreseen(found, type, id)
+            return token, self._foresight.foreseen(found, ahead)
         token = tokens.find(self._database, secret)
         if token is not None and token.get("patient") is None and not token.get("narrowed"):
             if len(self._known) >= _TOKENS_KNOWN:
@@ -166,12 +159,23 @@ class LookUp:
             self._known[key] = token.get("facility"), token["scope"]
         return token, None
 
+    def _ahead(self, type: str, id: str | None, text: str) -> Ahead | None:
+        """What a read or a search asks for, where it is read ahead."""
+        if type not in RESOURCE_TYPES:
+            return None
+        if id is not None:
+            return self._foresight.record(type, id) if len(id) <= _LONGEST_ID else None
+        try:
+            return self._foresight.search(type, query.split_form(query.parse(text))[0])
+        except BadRequest:  # is told when it is known who asks
+            return None
+
 
 @lru_cache(maxsize=1024)
-def _grants_whole(scope: str, type: str) -> bool:
-    """Whether the text of a token's scopes lets it read every record of a type: only then is one read beforehand."""
+def _grants_whole(scope: str, letter: str, type: str) -> bool:
+    """Whether the text of a token's scopes lets it read, or search, every record of a type: only then it is done ahead."""
     return any(
-        each.level != "patient" and "r" in each.interactions and each.type in ("*", type) and not each.query
+        each.level != "patient" and letter in each.interactions and each.type in ("*", type) and not each.query
         for each in scopes.parse_all(scope)
     )
 

@@ -46,6 +46,16 @@ def is_closed(error: Exception) -> bool:
     return isinstance(error, InvalidOperation) and "after close" in str(error)
 
 
+def refusal(error: Exception) -> FhirError | None:
+    """What a caller can act on, for an error that the driver raised wherever it was; None for any other."""
+    if not isinstance(error, PyMongoError):
+        return None
+    try:
+        return _plain(error)
+    except OperationFailure:
+        return None
+
+
 def _plain(error: PyMongoError) -> FhirError:
     codes = _codes(error)
     if isinstance(error, DuplicateKeyError) or _DUPLICATE in codes:

@@ -1,10 +1,11 @@
-"""A record that is read in the same question to MongoDB as something else, such as the token that it is asked for with."""
+"""Records that are read in the same question to MongoDB as something else, such as the token they are asked for with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from ..search.plan import Plan
 from .records import SERVED
 
 Document = dict[str, Any]
@@ -15,6 +16,14 @@ def record_stage(type: str, id: str) -> Document:
     return {"$unionWith": {"coll": type, "pipeline": [{"$match": {"_id": id}}, {"$project": SERVED}]}}
 
 
-def told_apart(found: Sequence[Document]) -> tuple[Document | None, Sequence[Document]]:
-    """(the document that `record_stage` added, or None; what the stages behind it added): none of these has a text."""
-    return (found[0], found[1:]) if found and "json" in found[0] else (None, found)
+def matches_stage(type: str, plan: Plan, limit: int) -> Document:
+    """The stage that adds at most `limit` matches of a plan that begins at the beginning."""
+    order = {key.field: key.direction for key in plan.keys}
+    steps = [{"$match": plan.filter}, {"$sort": order}, {"$limit": limit}, {"$project": SERVED}]
+    return {"$unionWith": {"coll": type, "pipeline": steps}}
+
+
+def told_apart(found: Sequence[Document]) -> tuple[Sequence[Document], Sequence[Document]]:
+    """(the documents that these stages added, what the stages behind them added): none of the latter has a text."""
+    amount = next((number for number, each in enumerate(found) if "json" not in each), len(found))
+    return found[:amount], found[amount:]

@@ -18,6 +18,11 @@ LANGUAGES = ("vi", "en")
 VIETNAM = timezone(timedelta(hours=7))
 
 
+def now_here() -> datetime:
+    """The time in Vietnam."""
+    return datetime.now(VIETNAM)
+
+
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Mapping[str, str]]:
     """Every message: key -> language -> text with {placeholders}."""

@@ -91,6 +91,79 @@ def test_a_read_and_a_search_cost_at_most_one_operation_more(counted, name):
             assert len(listener.sent) == plain, listener.sent
 
 
+NUMBER = "http://fhir.ehealth.gov.vn/core/sid/insurance_number"
+
+
+def found(answer):
+    """(total, ids) of a searchset."""
+    assert answer.status_code == 200, answer.json
+    return answer.json.get("total"), [each["resource"]["id"] for each in answer.json.get("entry", [])]
+
+
+def numbered(id, value, **more):
+    return {"resourceType": "Patient", "id": id, "identifier": [{"system": NUMBER, "value": value}], **more}
+
+
+def test_a_search_by_number_comes_with_the_token_and_shows_what_the_door_shows(counted, config):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    secret = {"meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]}}
+    for each in (numbered("one", "GD1"), numbered("other", "GD2"), numbered("labelled", "GD1", **secret)):
+        put(repository, each)
+    token = world.backend("clinic", ["system/*.rs"], facility="79001").token()
+    path = f"Patient?identifier={NUMBER}|GD1"
+    slow = found(world.fhir(token, path))  # not yet known whose token it is
+    assert slow == (1, ["one"])
+    listener.sent.clear()
+    assert found(world.fhir(token, path)) == slow
+    assert listener.sent == ["aggregate smart_tokens"]
+    granted = world.backend("ward", ["system/*.rs"], facility="79001", labels=["HIV"]).token()
+    for _ in range(2):
+        assert found(world.fhir(granted, path)) == (2, ["labelled", "one"])
+        assert found(world.fhir(token, f"Patient?identifier={NUMBER}|GD2")) == (1, ["other"])
+        assert found(world.fhir(token, "Patient?identifier=GD2&_total=none")) == (None, ["other"])
+        assert found(world.fhir(token, f"Patient?identifier={NUMBER}|GD3")) == (0, [])
+        assert found(world.fhir(token, f"Patient?identifier={NUMBER}x|GD2")) == (0, [])
+        assert found(world.fhir(token, "Patient?identifier=GD2&gender=male")) == (0, [])
+    # What a patient hides and shows again counts at the next request.
+    for status, expected in (("active", (0, [])), ("inactive", (1, ["one"])), ("active", (0, []))):
+        put(repository, consent("hides", "one", "deny", status=status))
+        assert found(world.fhir(token, path)) == expected
+    # More than a page holds is read page by page.
+    for id in ("a", "b", "c"):
+        put(repository, numbered(id, "GD4"))
+    page = world.fhir(token, f"Patient?identifier={NUMBER}|GD4&_count=2")
+    assert found(page)[1] == ["a", "b"]
+    assert "next" in [link["relation"] for link in page.json["link"]]
+    for refused in (f"Patient?identifier={NUMBER}|GD1&unknown=x", "Patient?identifier=a|b|c", "Patient?identifier:x=1"):
+        assert world.fhir(token, refused).status_code == 400, refused
+
+
+@pytest.mark.parametrize("scopes", [["system/Patient.r"], ["system/Observation.rs"], ["system/Patient.rs?gender=male"]])
+def test_a_search_by_number_is_not_read_ahead_for_a_scope_that_does_not_grant_it(counted, config, scopes):
+    repository, listener = counted
+    world = World(create_app(repository, config=config), repository, config)
+    put(repository, numbered("one", "GD1", gender="female"))
+    token = world.backend("clinic", scopes, facility="79001").token()
+    for _ in range(2):
+        listener.pipelines.clear()
+        answer = world.fhir(token, f"Patient?identifier={NUMBER}|GD1")
+        assert answer.status_code == 403 or found(answer) == (0, [])
+        assert not any(
+            stage.get("$unionWith", {}).get("coll") == "Patient" for each in listener.pipelines for stage in each
+        )
+
+
+def test_a_narrowed_facility_finds_by_number_whom_it_treats(counted, config):
+    repository, _ = counted
+    world = World(create_app(repository, config=config), repository, config)
+    put(repository, numbered("theirs", "GD1", managingOrganization=CLINIC))
+    put(repository, numbered("foreign", "GD1"))
+    token = world.backend("clinic", ["system/*.rs"], facility="79001", narrowed=True).token()
+    for _ in range(2):
+        assert found(world.fhir(token, f"Patient?identifier={NUMBER}|GD1"))[1] == ["theirs"]
+
+
 def test_over_http_a_read_is_one_question_and_a_search_asks_what_is_hidden_with_the_token(counted, config):
     repository, listener = counted
     world = World(create_app(repository, config=config), repository, config)

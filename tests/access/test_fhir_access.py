@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pymongo.errors import ServerSelectionTimeoutError
 
+from fhir_server.access import tokens
 from fhir_server.access.context import AccessContext
 from fhir_server.access.documents import hash_of, now
 from fhir_server.access.scopes import parse_all
@@ -357,3 +359,18 @@ def test_a_refresh_token_spent_by_many_at_once_leaves_no_two_successors(
         thread.join()
     assert sum(answer.status_code == 200 for answer in answers) <= 1
     assert world.database["smart_tokens"].count_documents({}) == 0
+
+
+def test_a_store_that_is_away_is_told_as_such_wherever_it_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = world.backend("clinic", ["system/*.rs"]).token()
+
+    def away(*arguments: Any) -> None:
+        raise ServerSelectionTimeoutError("127.0.0.1:27100: connection refused")
+
+    monkeypatch.setattr(tokens, "find", away)
+    answer = world.fhir(token, "Patient/p")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json["issue"][0]["code"] == "transient"
+    assert "27100" not in answer.get_data(as_text=True)

@@ -76,6 +76,8 @@ def phone() -> Iterator[Chrome]:
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=vi"):
         options.add_argument(argument)
+    for argument in ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"):  # a camera
+        options.add_argument(argument)
     options.add_experimental_option(
         "mobileEmulation", {"deviceMetrics": {"width": WIDTH, "height": HEIGHT, "pixelRatio": 2}}
     )
