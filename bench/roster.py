@@ -33,7 +33,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "bench-roster.md"
 SEED = 20_261_124
 BARE_ROWS = 1_000  # of one insert_many, as many as of one batch of the import
 KILLED_AT = 0.6
-CACHE_MB = 1_024
+CACHE_MB = 4_096  # as in bench/size.py: a million people have three gigabytes of index
 _TYPES = ("Patient", "Coverage")
 
 
