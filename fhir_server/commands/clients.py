@@ -13,19 +13,20 @@ from fhir_server.access import clients
 from fhir_server.access.clients import Registration
 from fhir_server.commands import CommandFailed
 from fhir_server.commands.database import visiting_accounts
+from fhir_server.commands.recording import changing_account
 from fhir_server.config import Config
 
 
 def add(config: Config, jwks: Path | None, **asked: Any) -> None:
     """Register a client, with the keys in a JWKS file if there is one. Raises CommandFailed."""
     registration = Registration(jwks=_read(jwks) if jwks is not None else None, **asked)
-    with visiting_accounts(config, clients.ClientRefused) as database:
+    with changing_account(config, clients.ClientRefused, "client-added", registration.id) as database:
         clients.register(database, registration)
 
 
 def disable(config: Config, client_id: str) -> None:
     """Close a client and end its tokens. Raises CommandFailed."""
-    with visiting_accounts(config, clients.ClientRefused) as database:
+    with changing_account(config, clients.ClientRefused, "client-closed", client_id) as database:
         clients.disable(database, client_id)
 
 

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fhir_server.access import audit_record
+from fhir_server.access.audit_border import REFUSED, recorded
 from fhir_server.access.audit_spool import Spool
 from fhir_server.access.context import OPERATIONS, AccessContext
+from fhir_server.commands import CommandFailed
 from fhir_server.commands.database import repository_on, visiting_store
 from fhir_server.config import Config
 from fhir_server.errors import FhirError
@@ -22,8 +23,9 @@ from fhir_server.errors import FhirError
 if TYPE_CHECKING:
     from fhir_server.repository import Repository
 
+MAX_NAME = 80
+
 _log = logging.getLogger(__name__)
-DONE, REFUSED = 200, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Recording:
 
         `kind` and `name` are a row of audit_events.KINDS and what it is a kind of, unless what is done says it better.
         """
-        with self._recorded(kind, name) as record:
+        with recorded(self.spool, self.caller, kind, name, failed=REFUSED) as record:
             if record is not None:
                 record.address = f"Patient/{patient}" if patient else ""
             yield
@@ -48,33 +50,13 @@ class Recording:
     @contextmanager
     def job(self, kind: str, name: str = "", **details: str) -> Iterator[None]:
         """Something done to a great many: an event before it begins, and one with its counts when it is over."""
-        with self._recorded(kind, name) as begun:
+        with recorded(self.spool, self.caller, kind, name, failed=REFUSED) as begun:
             if begun is not None:
                 begun.details = {"state": "begun"} | details
-        with self._recorded(kind, name) as record:
+        with recorded(self.spool, self.caller, kind, name, failed=REFUSED) as record:
             if record is not None:
                 record.bulk, record.details = True, dict(details)
             yield
-
-    @contextmanager
-    def _recorded(self, kind: str, name: str) -> Iterator[audit_record.Record | None]:
-        if self.spool is None:
-            yield None
-            return
-        self.spool.refuse_when_full()
-        record, token = audit_record.begin()
-        record.called_by(self.caller)
-        record.kind, record.name, record.status = kind, name, REFUSED
-        try:
-            yield record
-            record.status = DONE
-        except FhirError as error:
-            record.status = error.status
-            audit_record.refused(error)
-            raise
-        finally:
-            audit_record.end(token)
-            self.spool.write(audit_record.to_line(record))
 
 
 @contextmanager
@@ -90,6 +72,24 @@ def recording(config: Config, command: str) -> Iterator[Recording]:
             if at_work.spool is not None:
                 at_work.spool.close()
                 _ship(at_work.repository, config)
+
+
+@contextmanager
+def changing_account(config: Config, refused: type[Exception], what: str, name: str) -> Iterator[Any]:
+    """The database that accounts are kept in, for a change (`staff-added`) of the account with a name.
+
+    Raises CommandFailed where its room refuses the change, which is in the trail as well.
+    """
+    try:
+        with (
+            recording(config, what) as at_work,
+            recorded(at_work.spool, at_work.caller, "credential", what, failed=REFUSED) as record,
+        ):
+            if record is not None:
+                record.details = {"account": name[:MAX_NAME]}
+            yield at_work.repository.store.database
+    except refused as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _ship(repository: Repository, config: Config) -> None:

@@ -66,6 +66,7 @@ def application() -> WSGIApplication:
     """The WSGI application of one worker, from the environment its server made. Runs in the worker's process."""
     # The kernel ends the worker when the server process is killed: nothing else would free the port.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    from fhir_server.access.audit_spool import Spool
     from fhir_server.app import create_app
     from fhir_server.intake import residents
     from fhir_server.intake.gateway import worker
@@ -81,8 +82,9 @@ def application() -> WSGIApplication:
     threading.Thread(
         target=repository.exports.keep_working, args=(threading.Event(),), name="exports", daemon=True
     ).start()
-    worker.start(repository)
-    residents.start(repository)
+    spool = Spool(config.audit_spool) if config.audit else None
+    worker.start(repository, spool)
+    residents.start(repository, spool)
     return create_app(repository, config=config)
 
 

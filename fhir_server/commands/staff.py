@@ -9,26 +9,27 @@ from fhir_server.access import staff
 from fhir_server.access.passwords import AccountRefused
 from fhir_server.commands.database import visiting_accounts
 from fhir_server.commands.passwords import asked_password
+from fhir_server.commands.recording import changing_account
 from fhir_server.config import Config
 
 
 def add(config: Config, name: str, roles: tuple[str, ...], facility: str | None, labels: tuple[str, ...]) -> None:
     """Make an account with a password that is asked for. Raises CommandFailed."""
     password = asked_password()
-    with visiting_accounts(config, AccountRefused) as database:
+    with changing_account(config, AccountRefused, "staff-added", name) as database:
         staff.add_account(database, name, password, roles=[*roles], facility=facility or "", labels=[*labels])
 
 
 def change_password(config: Config, name: str) -> None:
     """Give an account a password that is asked for, and end its sessions. Raises CommandFailed."""
     password = asked_password()
-    with visiting_accounts(config, AccountRefused) as database:
+    with changing_account(config, AccountRefused, "staff-password", name) as database:
         staff.set_password(database, name, password)
 
 
 def set_active(config: Config, name: str, active: bool) -> None:
     """Close an account and end its sessions, or open it again. Raises CommandFailed."""
-    with visiting_accounts(config, AccountRefused) as database:
+    with changing_account(config, AccountRefused, "staff-opened" if active else "staff-closed", name) as database:
         staff.set_active(database, name, active)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mongoengine import DateTimeField, DictField, Document, FloatField, IntField, StringField
 
 from fhir_server.access import audit_record
+from fhir_server.access.audit_border import REFUSED, recorded
 from fhir_server.access.audit_spool import Spool
 from fhir_server.access.context import OPERATIONS, AccessContext, Foreseen
 from fhir_server.access.documents import documents, now
@@ -151,20 +152,10 @@ class Uploads:
     @contextmanager
     def _recorded(self, upload: RosterUpload, ctx: AccessContext) -> Iterator[None]:
         """In the audit trail, what the whole list came to: the request that handed it in has ended long before."""
-        if self._spool is None:
+        with recorded(self._spool, ctx, "import", "roster", failed=REFUSED) as record:
+            if record is not None:
+                record.bulk, record.details = True, {"file": upload.name}
             yield
-            return
-        self._spool.refuse_when_full()
-        record, token = audit_record.begin(ctx.origin)
-        record.called_by(ctx)
-        record.kind, record.name, record.bulk, record.status = "import", "roster", True, 400
-        record.details = {"file": upload.name}
-        try:
-            yield
-            record.status = 200
-        finally:
-            audit_record.end(token)
-            self._spool.write(audit_record.to_line(record))
 
     def _say(self, upload: RosterUpload, **change: Any) -> None:
         named = {f"set__{name}": value for name, value in change.items()}

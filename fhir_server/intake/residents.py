@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_server.access.audit_border import recorded
+from fhir_server.access.audit_spool import Spool
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import Conflict, FhirError, PreconditionFailed, Unavailable
 from fhir_server.intake import resident_inbox as inbox
@@ -122,11 +124,13 @@ def decide(repository: Repository, ctx: AccessContext, name: str, patient: str) 
     return str(inbox.messages(repository).filter(id=name).scalar("status").first())
 
 
-def work_through(repository: Repository) -> None:
+def work_through(repository: Repository, spool: Spool | None = None) -> None:
     """Try again what waits: the person may have appeared by another way, or the process that received it have died."""
     unfinished = inbox.unfinished(repository)
     for message in unfinished:
-        carry_out(repository, message)
+        sender = AccessContext.unrestricted(message.actor)
+        with recorded(spool, sender, "submission", "resident-change", writes_only=True):
+            carry_out(repository, message)
     _explain(repository, unfinished)
 
 
@@ -144,14 +148,14 @@ def _explain(repository: Repository, messages: Sequence[ResidentMessage]) -> Non
         inbox.explain(repository, message, reason, [it["id"] for it, _ in found.possible])
 
 
-def start(repository: Repository) -> threading.Thread:
-    """Look at what waits every second, in a thread that ends with the process."""
+def start(repository: Repository, spool: Spool | None = None) -> threading.Thread:
+    """Look at what waits every second, in a thread that ends with the process. `spool` is that of the audit trail."""
     ended = threading.Event()
 
     def work() -> None:
         while not ended.wait(LOOK_AGAIN_SECONDS):
             try:
-                work_through(repository)
+                work_through(repository, spool)
             except Exception as error:
                 # The next round tries again. What was in the message may be personal and is not logged.
                 log.error("resident changes could not be applied: %s", type(error).__qualname__)

@@ -166,3 +166,29 @@ def test_nothing_is_read_when_it_cannot_be_recorded(run: Run, repository: Reposi
     done = run("export-qd831", an)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "audit trail" in done.stderr
+
+
+def test_accounts_that_are_made_changed_and_closed_are_told_of_without_their_passwords(
+    run: Run, repository: Repository
+) -> None:
+    password = "một mật khẩu dài"
+    assert run("staff", "add", "lan", "--role", "registrar", told=f"{password}\n").exit_code == 0
+    assert run("staff", "disable", "nobody").exit_code != 0
+    added = run("gateway-account", "add", "bv1", "--unit-code", "79001", "--unit-name", "BV", told=f"{password}\n")
+    assert added.exit_code == 0, added.output
+    told = [
+        (
+            each["subtype"][1]["code"],
+            details(each)["account"],
+            each["outcome"],
+            next(agent["altId"] for agent in each["agent"]),
+        )
+        for each in events(repository)
+        if each["subtype"][0]["code"] == "110137"
+    ]
+    assert told == [
+        ("staff-added", "lan", "0", "cli:staff-added"),
+        ("staff-closed", "nobody", "4", "cli:staff-closed"),
+        ("gateway-account-added", "bv1", "0", "cli:gateway-account-added"),
+    ]
+    assert password not in str(events(repository))

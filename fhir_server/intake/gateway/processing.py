@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fhir_server.access.audit_border import recorded
+from fhir_server.access.audit_spool import Spool
 from fhir_server.access.context import AccessContext
 from fhir_server.errors import FhirError, Unavailable
 from fhir_server.intake import health_records, visits
@@ -93,6 +95,7 @@ PROCESSORS: dict[str, Processor] = {
     "restore": _restore,
 }
 
+_STATUS = {"VALID": 200, "VALID_WITH_WARNING": 200, "INVALID": 422, "FAILED": 500}
 COMPLETED = {
     "VALID": "Hợp lệ, đã lưu",
     "VALID_WITH_WARNING": "Hợp lệ và đã lưu, có cảnh báo",
@@ -101,15 +104,15 @@ COMPLETED = {
 }
 
 
-def carry_out(repository: Repository, request: GatewayRequest, worker: str) -> bool:
-    """Process one request to its end; False when it has to wait: the store cannot take it now."""
+def carry_out(repository: Repository, request: GatewayRequest, worker: str, spool: Spool | None = None) -> bool:
+    """Process one request to its end; False when it has to wait: the store, or the audit trail, cannot take it now."""
     begun = queue.begin(repository, request, worker)
     if begun is None:
         return True
     visit_states.show(repository, begun)  # its receiver may have died before it did
     visit_states.mark(repository, begun, "PROCESSING", begun.subjects)
     try:
-        results = _results(repository, begun)
+        results = _recorded_results(repository, begun, spool)
     except Unavailable:
         return _wait(repository, begun, worker, counts=False)
     except Exception as error:
@@ -131,6 +134,16 @@ def _wait(repository: Repository, request: GatewayRequest, worker: str, *, count
     queue.put_back(repository, request, worker, counts=counts)
     visit_states.mark(repository, request, "RECEIVED", request.subjects)
     return False
+
+
+def _recorded_results(repository: Repository, request: GatewayRequest, spool: Spool | None) -> list[dict[str, Any]]:
+    """The results, and in the audit trail which versions they wrote: the request that sent them was answered long ago."""
+    sender = AccessContext(request.actor, facility=request.facility, request=request.id)
+    with recorded(spool, sender, "submission", request.kind) as record:
+        results = _results(repository, request)
+        if record is not None:
+            record.status = _STATUS[_worst(result["status"] for result in results)]
+    return results
 
 
 def _results(repository: Repository, request: GatewayRequest) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from fhir_server.access.audit_spool import Spool
 from fhir_server.intake.gateway import queue
 from fhir_server.intake.gateway.documents import GatewayRequest
 from fhir_server.intake.gateway.processing import carry_out
@@ -23,9 +24,9 @@ LOOK_AGAIN_SECONDS = 0.05
 _something_came = threading.Event()
 
 
-def start(repository: Repository) -> threading.Thread:
-    """Work through the queue from now on, in a thread that ends with the process."""
-    thread = threading.Thread(target=_work, args=(repository,), name="gateway", daemon=True)
+def start(repository: Repository, spool: Spool | None = None) -> threading.Thread:
+    """Work through the queue from now on, in a thread that ends with the process. `spool` is that of the audit trail."""
+    thread = threading.Thread(target=_work, args=(repository, spool), name="gateway", daemon=True)
     thread.start()
     return thread
 
@@ -35,12 +36,12 @@ def tell() -> None:
     _something_came.set()
 
 
-def work_through(repository: Repository) -> None:
+def work_through(repository: Repository, spool: Spool | None = None) -> None:
     """Carry out whatever waits, but for facilities that another worker is at."""
     for facility in queue.waiting_facilities(repository):
         with queue.lane(repository, facility) as worker:
             if worker is not None:
-                _drain(repository, facility, worker)
+                _drain(repository, facility, worker, spool=spool)
 
 
 def finished(repository: Repository, tracking_id: str, seconds: float = WAIT_SECONDS) -> GatewayRequest:
@@ -58,11 +59,11 @@ def finished(repository: Repository, tracking_id: str, seconds: float = WAIT_SEC
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _work(repository: Repository) -> None:
+def _work(repository: Repository, spool: Spool | None) -> None:
     while True:
         _something_came.clear()
         try:
-            work_through(repository)
+            work_through(repository, spool)
         except Exception as error:
             # The next round tries again: the store may have been away. What was asked is not logged.
             log.warning("the gateway's worker could not work: %s", type(error).__qualname__)
@@ -70,9 +71,9 @@ def _work(repository: Repository) -> None:
         _something_came.wait(IDLE_SECONDS)
 
 
-def _drain(repository: Repository, facility: str, worker: str, until: str = "") -> None:
+def _drain(repository: Repository, facility: str, worker: str, until: str = "", spool: Spool | None = None) -> None:
     while request := queue.next_request(repository, facility):
-        if not queue.is_held(repository, facility, worker) or not carry_out(repository, request, worker):
+        if not queue.is_held(repository, facility, worker) or not carry_out(repository, request, worker, spool):
             return
         if request.id == until:
             return
