@@ -1,10 +1,10 @@
 """How fast a roster comes in, and whether an import that is killed ends as one that is not.
 
-    python -m bench.roster [--rows 1000000] [--write docs/bench-roster.md]
+    python -m bench.roster [--rows 1000000] [--share-only] [--write docs/bench-roster.md]
 
 A roster of invented people is imported by the command that people use, into an embedded MongoDB; its memory is read every
 tenth. The same documents are then given to bare `insert_many` on collections with the same indexes. A second import is
-killed at 60% and started again.
+killed at 60% and started again, unless only the share is asked for.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def bare(full: Database, empty: Database) -> float:
             seconds += time.perf_counter() - begin
 
 
-def measure(rows: int, folder: Path) -> str:
+def measure(rows: int, folder: Path, *, share_only: bool) -> str:
     """The page with what was measured. Raises AssertionError when a count is not exact."""
     roster = folder / "roster.csv"
     write_roster(roster, rows)
@@ -156,6 +156,9 @@ def measure(rows: int, folder: Path) -> str:
         empty = Database(mongod.uri, "bare")
         bare_seconds = bare(full, empty)
         print(f"  import {rows / whole.seconds:,.0f} rows/s, insert_many {rows / bare_seconds:,.0f} rows/s", flush=True)
+        if share_only:
+            with closing(full.store), closing(empty.store):
+                return page(rows, whole, bare_seconds)
         for database in (full, empty):
             database.store.client.drop_database(database.name)
         killed = Database(mongod.uri, "killed")
@@ -169,10 +172,11 @@ def measure(rows: int, folder: Path) -> str:
         assert counted == {"read": rows, "created": rows, "updated": 0, "unchanged": 0, "rejected": 0}, counted
         assert summary["continued"] == kept, summary
         with closing(full.store), closing(empty.store), closing(killed.store):
-            return _page(rows, whole, bare_seconds, first, kept, second)
+            return page(rows, whole, bare_seconds, (first, kept, second))
 
 
-def _page(rows: int, whole: Run, bare_seconds: float, first: Run, kept: int, second: Run) -> str:
+def page(rows: int, whole: Run, bare_seconds: float, killed: tuple[Run, int, Run] | None = None) -> str:
+    """The page. `killed`: the run that was killed, the rows that it had kept, and the run that went on."""
     lines = [
         "# A roster comes in",
         "",
@@ -193,23 +197,28 @@ def _page(rows: int, whole: Run, bare_seconds: float, first: Run, kept: int, sec
         "|---:|---:|---:|",
         *(f"| {tenth * 10}% | {seconds:,.0f} | {megabytes:,.0f} |" for tenth, seconds, megabytes in whole.tenths),
         "",
-        f"Killed (SIGKILL) after {first.seconds:,.0f} s with {kept:,} rows kept, started again, ended after "
-        f"{second.seconds:,.0f} s more: {rows:,} people and {rows:,} cards, {rows:,} counted as created, none written "
-        "twice.",
-        "",
     ]
+    if killed is not None:
+        first, kept, second = killed
+        lines += [
+            f"Killed (SIGKILL) after {first.seconds:,.0f} s with {kept:,} rows kept, started again, ended after "
+            f"{second.seconds:,.0f} s more: {rows:,} people and {rows:,} cards, {rows:,} counted as created, none written "
+            "twice.",
+            "",
+        ]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed, memory and resumption of the roster import.")
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--share-only", action="store_true", help="do not kill an import and start it again")
     parser.add_argument("--write", type=Path, default=PAGE, help="the page to write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        page = measure(options.rows, Path(folder))
-    options.write.write_text(page, encoding="utf-8")
-    print(page)
+        made = measure(options.rows, Path(folder), share_only=options.share_only)
+    options.write.write_text(made, encoding="utf-8")
+    print(made)
 
 
 if __name__ == "__main__":
