@@ -189,16 +189,17 @@ def inside_of(node: Node) -> str:
     """Which type or backbone describes the inside of an element, "" when it is open or none of R4's."""
     path = node.path
     if "." not in path:
-        return path if _described(path) else ""
-    if _described(path):
+        return path if described(path) else ""
+    if described(path):
         return path
     codes = {each.code for each in node.types}
-    if len(codes) == 1 and _described(next(iter(codes))):
+    if len(codes) == 1 and described(next(iter(codes))):
         return next(iter(codes))
     return ""
 
 
-def _described(path: str) -> bool:
+def described(path: str) -> bool:
+    """Whether R4 says what is in a type or backbone."""
     try:
         properties(path)
     except KeyError:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fhir_server.r4 import PRIMITIVES, properties
-from fhir_server.resource.profiles import Node, Profile, TypeRef, resource_type_of, slicing_of
+from fhir_server.r4 import PRIMITIVES
+from fhir_server.resource.profiles import Node, Profile, TypeRef, described, resource_type_of, slicing_of
 from fhir_server.resource.profiles_items import Item, Json, beyond, fits, is_of, same, ways_of
 from fhir_server.resource.profiles_references import reference_type
 
@@ -178,7 +178,7 @@ class _Maker:
 
     def _child(self, child: Node, kind: str) -> KeepsInside | None:
         """What a node asks of all occurrences of its element in one object."""
-        ways = {way.name: way for way in ways_of(kind, child.name).values()} if _described(kind) else {}
+        ways = {way.name: way for way in ways_of(kind, child.name).values()} if described(kind) else {}
         if not ways:
             raise _NotSimple
         several = [(way, self._occurrence(child, way.type)) for way in ways.values()]
@@ -208,13 +208,6 @@ class _Maker:
 
 _Slices = tuple[str, dict[str, str], bool, dict[str, tuple[Node, Keeps | None]]]
 """(property that tells them apart, its texts -> slice, whether others are refused, slice -> its node and function)"""
-
-
-def _described(kind: str) -> bool:
-    try:
-        return bool(properties(kind))
-    except KeyError:
-        return False
 
 
 def _never(value: Any, sibling: Json | None) -> bool:

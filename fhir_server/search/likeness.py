@@ -6,7 +6,7 @@ a birth date have in common with others of their kind is found by them; whether 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .fold import fold
@@ -81,10 +81,6 @@ def likeness_entries(resource_type: str, resource: Mapping[str, Any]) -> list[st
     if resource_type != "Patient":
         return []
     held = {each.get("system") for each in resource.get("identifier", ())}
-    return entries_of(blocking_keys(resource), held)
-
-
-def entries_of(keys: Iterable[str], held: Container[str]) -> list[str]:
-    """The entries of who has these blocking keys, and numbers of these systems."""
     lacking = ["", *(system for system in TELLING_APART if system not in held)]
+    keys = blocking_keys(resource)
     return [likeness_entry(key, without) for key in keys for without in ([""] if is_of_number(key) else lacking)]
