@@ -67,7 +67,7 @@ def _add_smart(app: Flask, repository: Repository, config: Config) -> None:
     """The authorization server, and the guard that asks for its tokens."""
     database, cards = repository.store.database, CardHolders(repository)
     by_address = Limit(database, "address", config.address_limit)
-    look_up = access.LookUp(database, repository.foresight)
+    look_up = access.LookUp(database, repository.denials)
     access.guard(app, look_up, cards, Limit(database, "client", config.client_limit), by_address)
     for_clients = smart.create_blueprint(database, config, cards, by_address)
     _open_to_origins(for_clients, config)

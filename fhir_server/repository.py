@@ -17,7 +17,6 @@ from .errors import FhirError, Forbidden, Gone, NotFound
 from .expansions import Expansions
 from .exporting import Exports
 from .finding import RecordFinding
-from .foresight import Foresight
 from .history import RecordHistory
 from .merging import PatientMerging
 from .patch import Patch
@@ -184,10 +183,9 @@ class Repository:
         """`id -> id of the Patient it was merged into`, for those of `patients` that were, and these in turn."""
         return {} if ctx.patient is not None else self.store.merges.standing_for(patients, self._session)
 
-    @property
-    def foresight(self) -> Foresight:
-        """What a look-up of a facility's token is asked with, so that it gives AccessContext.foreseen too."""
-        return Foresight(self._searching)
+    def denials(self, facility: str | None) -> tuple[dict[str, Any], ...]:
+        """What hides something from the clients of a facility, as AccessContext.denials takes it."""
+        return tuple(self._searching.outlook.denials(facility))
 
     @staticmethod
     def refusal(error: Exception) -> FhirError | None:

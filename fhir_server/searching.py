@@ -11,7 +11,7 @@ from typing import Any
 
 from . import r4
 from .access import guard
-from .access.context import AccessContext, Foreseen
+from .access.context import AccessContext
 from .catalogue import ParameterCatalogue
 from .containing import container_unmatched, first_in_container, in_containers, merged
 from .errors import BadRequest, Issue, Unprocessable
@@ -25,7 +25,7 @@ from .search.contained import compartment_keys, refuse_uncontainable
 from .search.filters import Filter, Reading, Terminology
 from .search.paging import Cursors
 from .search.plan import Plan, plan
-from .search.query import Pair, Query, is_by_number, parse_query
+from .search.query import Pair, Query, parse_query
 from .sight import CONTAINED, BatchCheck, Outlook, Sight
 from .store.pages import Found, place
 from .store.records import Document, Session, Store
@@ -96,10 +96,6 @@ class RecordSearch:
     ) -> SearchPage:
         """One page of the matches of one type. Raises BadRequest, Unprocessable."""
         guard.require_names(ctx, [name for name, _ in pairs])
-        if ctx.foreseen is not None and session is None and compartment is None:
-            seen = self._foreseen(ctx, ctx.foreseen, type, pairs)
-            if seen is not None:
-                return seen
         query = self._parse(type, pairs, lenient)
         issues = list(query.issues)
         sight = self.outlook.of(ctx, "s", session)
@@ -126,33 +122,6 @@ class RecordSearch:
             None if following is None else self._link(context, query, [*behind, following]),
             self._link(context, query, behind[:-1]) if behind else None,
         )
-
-    def by_number(self, type: str, pairs: list[Pair]) -> tuple[Query, Plan] | None:
-        """A search by one number, ready to be carried out before it is decided what the caller may see; else None."""
-        if type not in r4.RESOURCE_TYPES or not any(name == "identifier" for name, _ in pairs):
-            return None
-        try:
-            query = self._parse(type, pairs)
-            if not is_by_number(query):
-                return None
-            return query, plan(query, Reading(self.base_url, now(), units=self.store.units.of))
-        except BadRequest:  # is told when it is known who asks
-            return None
-
-    def _foreseen(self, ctx: AccessContext, foreseen: Foreseen, type: str, pairs: list[Pair]) -> SearchPage | None:
-        """The page of a search that was carried out with the look-up of the token; None when this one was not."""
-        query = foreseen.query
-        if query is None or foreseen.type != type or list(foreseen.pairs) != pairs:
-            return None
-        guard.require_searchable(ctx, query)
-        guard.require(ctx, "s", type)
-        sight = self.outlook.of(ctx, "s")
-        if len(foreseen.documents) > query.count or sight.owner(type) is not None or sight.scoped(type):
-            return None
-        # All matches are at hand, so that to leave some out gives what a search for the others would have found.
-        matches = sight.shown(type, list(foreseen.documents))
-        total = None if query.total == "none" else len(matches)
-        return SearchPage([("match", stored_of(type, each)) for each in matches], [], total, query.applied)
 
     def system_page(
         self,

@@ -46,6 +46,10 @@ class Outlook:
         """What a caller may see for an interaction, a letter of cruds."""
         return Sight(self, ctx, letter, session)
 
+    def denials(self, facility: str | None, session: Session = None) -> list[Document]:
+        """The Consents that hide something from a facility's clients, at most one more than DENIALS."""
+        return self.store.care.denials(places_of(self.store, facility, session), ANYBODY, DENIALS + 1, session)
+
 
 class Sight:
     """What one caller may see for one interaction. Raises Forbidden where it is asked about a type without a scope."""
@@ -59,7 +63,7 @@ class Sight:
         self._owner: Owner = None
         self._owner_known = ctx.patient is None
         self._filters: dict[str, list[Filter]] = {}
-        self._denials = None if ctx.foreseen is None else list(ctx.foreseen.denials)
+        self._denials = None if ctx.denials is None else list(ctx.denials)
         # Consent binds facilities and clients; the patient's own view, local tools and open access are not asked.
         self._governed = (
             ctx.patient is None
@@ -157,7 +161,7 @@ class Sight:
 
     def _known_denials(self) -> list[Document]:
         if self._denials is None:
-            self._denials = self._store.care.denials(self._places(), ANYBODY, DENIALS + 1, self._session)
+            self._denials = self._outlook.denials(self.ctx.facility, self._session)
         return self._denials
 
     def checks(self, type: str) -> list[BatchCheck]:
@@ -172,9 +176,9 @@ class Sight:
         owners = {each["o"] for each in documents if "o" in each}
         if not owners:
             return [] if self.ctx.narrowed else documents
-        foreseen = self.ctx.foreseen
-        if foreseen is not None and len(foreseen.denials) <= DENIALS and not self.narrowed:
-            rules = rules_among(foreseen.denials, owners)
+        known = self.ctx.denials
+        if known is not None and len(known) <= DENIALS and not self.narrowed:
+            rules = rules_among(known, owners)
             if not rules.denials:
                 return documents
         else:
@@ -234,7 +238,7 @@ class Sight:
         """The live document of a record that the caller may see, or None. Raises Forbidden without a scope."""
         filters = self.scoped(type) + self._of_patient(type)
         if not filters:
-            found = self._foreseen(type, id) or self._store.current(type, id, session=self._session)
+            found = self._store.current(type, id, session=self._session)
         else:
             wanted = all_of([{"_id": id}, *filters])
             found = next(iter(self._store.currents(type, wanted, limit=1, session=self._session)), None)
@@ -249,13 +253,6 @@ class Sight:
         unseen = self._unseen
         open = [each for each in documents if unseen.isdisjoint(each.get("l", ()))] if unseen else documents
         return self._open(type, open) if open and self._is_asked(type) else open
-
-    def _foreseen(self, type: str, id: str) -> Document | None:
-        """The document, where it was read together with the token and not as of the beginning of a transaction."""
-        foreseen = self.ctx.foreseen
-        if foreseen is None or self._session is not None or (foreseen.type, foreseen.id) != (type, id):
-            return None
-        return next(iter(foreseen.documents), None)
 
     def wanted(self, type: str, wanted: Filter) -> Filter:
         """A filter narrowed to what the caller may see."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from .scopes import Scope
-
-if TYPE_CHECKING:
-    from ..search.query import Query
 
 # https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html
 TREATMENT, EMERGENCY, PATIENT_REQUEST, OPERATIONS = "TREAT", "BTG", "PATRQT", "HOPERAT"
@@ -23,22 +20,6 @@ CITIZEN_WRITES = frozenset(
 )
 
 
-class Foreseen(NamedTuple):
-    """What was read together with the token, in one question. Nothing of it has been decided upon.
-
-    `denials` are the Consents that hide something from the facility. `documents` are of `type`: the record `id`, if it was
-    found, or the matches of the search for `pairs`, one more than its page holds at most, for which `query` stands. The
-    door still asks which of them the caller may see.
-    """
-
-    denials: tuple[dict[str, Any], ...]
-    type: str = ""
-    id: str = ""
-    pairs: tuple[tuple[str, str], ...] = ()
-    query: Query | None = None
-    documents: tuple[dict[str, Any], ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class AccessContext:
     """The caller of an interaction.
@@ -49,8 +30,8 @@ class AccessContext:
     limits the caller, () allows nothing. `labels` are the restricted security labels the caller may see; None is all.
     `facility` is the code of the facility that the caller works for, and `narrowed` limits it to that facility's own patients. `purpose` is a
     v3 PurposeOfUse code and `reason` what a person gave as the reason for breaking the glass. `origin` is the network
-    address that the request came from and `request` its number, for the audit trail. `foreseen` is what was read of the
-    records when the request came in; only for what is answered at once.
+    address that the request came from and `request` its number, for the audit trail. `denials` are the Consents, `o` and
+    `n`, that hide something from the facility, where they are known; only for what is answered at once.
     """
 
     actor: str
@@ -64,7 +45,7 @@ class AccessContext:
     reason: str = field(default="", repr=False)
     origin: str = field(default="", repr=False)
     request: str = ""
-    foreseen: Foreseen | None = field(default=None, repr=False, compare=False)
+    denials: tuple[dict[str, Any], ...] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def unrestricted(cls, actor: str) -> AccessContext:

@@ -1,4 +1,4 @@
-"""Access and refresh tokens: 256 random bits, of which only the SHA-256 is stored, looked up at every request.
+"""Access and refresh tokens: 256 random bits, of which only the SHA-256 is stored.
 
 https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html#issue-access-token and, for refresh tokens that change
 at every use, https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
@@ -7,13 +7,14 @@ at every use, https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mongoengine import BooleanField, DateTimeField, Document, IntField, ListField, StringField
 
+from ..epochs import take_away
 from .documents import documents, hash_of, new_secret, now
 
 if TYPE_CHECKING:
@@ -101,28 +102,19 @@ def issue(database: Any, client: Client, given: Authorization, kind: str = ACCES
     return secret
 
 
-def find(database: Any, secret: str, kind: str = ACCESS) -> Mapping[str, Any] | None:
-    """The document of a token in force, as MongoDB has it; None when it is unknown, over or revoked.
+def find(database: Any, secret: str) -> Mapping[str, Any] | None:
+    """The document of an access token in force, as MongoDB has it; None when it is unknown, over or revoked.
 
-    Asked at every request, in every worker: one read by `_id` alone, which MongoDB answers without planning a query.
-    So it goes past the classes, too, which take several times as long.
+    One read by `_id` alone, which MongoDB answers without planning a query. It goes past the classes, which take several
+    times as long.
     """
     found: dict[str, Any] | None = database[COLLECTION].find_one({"_id": hash_of(secret)})
-    return found if found is not None and _is_in_force(found, kind) else None
+    return found if found is not None and found["kind"] == ACCESS and not is_over(found) else None
 
 
-def find_beside(
-    collection: Any, key: str, stages: Sequence[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any] | None, list[dict[str, Any]]]:
-    """(the same, for the access token of a hash; the documents that $unionWith stages add): one question for all."""
-    found: list[dict[str, Any]] = list(collection.aggregate([{"$match": {"_id": key}}, *stages]))
-    if not found or found[0]["_id"] != key or not _is_in_force(found[0], ACCESS):
-        return None, []
-    return found[0], found[1:]
-
-
-def _is_in_force(token: Mapping[str, Any], kind: str) -> bool:
-    return bool(token["kind"] == kind and token["expires"] > now())
+def is_over(token: Mapping[str, Any]) -> bool:
+    """Whether the time of a token has passed."""
+    return bool(token["expires"] <= now())
 
 
 def exchange(database: Any, secret: str, client_id: str) -> Authorization | None:
@@ -150,15 +142,21 @@ def revoke(database: Any, secret: str, client_id: str) -> None:
     token = documents(database, Token).filter(id=hash_of(secret), client=client_id).first()
     if token is not None and token.kind == REFRESH:
         end_family(database, token.family)
-    elif token is not None:
-        documents(database, Token).filter(id=token.id).delete()
+    else:
+        # Also when there is none, or none any more: somebody else who ends it may not have waited long enough yet.
+        _end(database, {"_id": hash_of(secret), "client": client_id})
 
 
 def end_family(database: Any, family: str) -> None:
     """End everything that one authorization gave."""
-    documents(database, Token).filter(family=family).delete()
+    _end(database, {"family": family})
 
 
 def end_tokens_of(database: Any, client_id: str) -> None:
     """End every token of a client."""
-    documents(database, Token).filter(client=client_id).delete()
+    _end(database, {"client": client_id})
+
+
+def _end(database: Any, wanted: Mapping[str, Any]) -> None:
+    """End tokens: when this returns, no worker takes them any more."""
+    take_away(database, lambda session: database[COLLECTION].delete_many(wanted, session=session))

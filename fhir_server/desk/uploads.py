@@ -20,7 +20,7 @@ from mongoengine import DateTimeField, DictField, Document, FloatField, IntField
 from fhir_server.access import audit_record
 from fhir_server.access.audit_border import REFUSED, recorded
 from fhir_server.access.audit_spool import Spool
-from fhir_server.access.context import OPERATIONS, AccessContext, Foreseen
+from fhir_server.access.context import OPERATIONS, AccessContext
 from fhir_server.access.documents import documents, now
 from fhir_server.errors import FhirError
 from fhir_server.intake.roster import import_roster
@@ -127,7 +127,7 @@ class Uploads:
             self._repository,
             # The importer has to recognise everybody: who hides a record must not come in a second time. So no
             # Consent is asked, and nobody is shown what it reads; the scopes of the account hold all the same.
-            replace(ctx, purpose=OPERATIONS, foreseen=Foreseen(denials=())),
+            replace(ctx, purpose=OPERATIONS, denials=()),
             self._file(upload),
             named=upload.name,
             rejected_path=self.rejected(upload),

@@ -7,36 +7,35 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/backend-services.html#access-protec
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response, request
 
 from ..access import audit_record, scopes, tokens
-from ..access.context import EMERGENCY, PATIENT_REQUEST, TREATMENT, AccessContext, Foreseen
+from ..access.context import EMERGENCY, PATIENT_REQUEST, TREATMENT, AccessContext
 from ..access.documents import hash_of
 from ..access.limits import Limit, Standing
 from ..access.login import CardLogin
 from ..config import Config
+from ..epochs import Epoch, Epochs
 from ..errors import BadRequest, Forbidden, TooMany, Unauthorized
-from ..foresight import Ahead, Foresight
-from ..r4 import RESOURCE_TYPES
-from . import address, query, responses
+from . import address, responses
 
 _OPEN = AccessContext.unrestricted("open")
 _ANYBODY = AccessContext("anybody", scopes=(), labels=frozenset())
 _CALLER = "fhir_server.caller"
 # What tells nothing of any record. Everything else below the base needs a token, also what has no address.
 _WITHOUT_TOKEN = frozenset({"fhir.GET /metadata", "openapi.show", "smart.discover"})
-# Reads and searches, which are answered at once and write nothing: what is hidden may be asked for with the token, and
-# what is asked for too.
-_READ, _SEARCH = "fhir.GET /<type>/<id>", "fhir.GET /<type>"
-_TOKENS_KNOWN = 10_000  # of so many tokens it is remembered what to ask with them, and nothing that counts
+# Reads and searches, which are answered at once and write nothing.
+_AT_ONCE = frozenset({"fhir.GET /<type>/<id>", "fhir.GET /<type>"})
+_REMEMBERED = 10_000  # tokens, facilities
+_REMEMBERED_SECONDS = 10.0  # at most, should somebody change the database past this server
 _BUNDLE = "fhir.POST /"
 _BYTES_OF_WEIGHT = 20_000
-_LONGEST_ID = 64
 MAX_REASON = 500
 _LIMIT = "fhir_server.limit"
 
@@ -83,13 +82,13 @@ def guard(app: Flask, look_up: LookUp, cards: CardLogin, by_client: Limit, by_ad
             environ[_CALLER] = _ANYBODY
             return
         secret = _secret(environ.get("HTTP_AUTHORIZATION", ""))
-        token, foreseen = look_up(secret, endpoint, request.view_args or {}, environ.get("QUERY_STRING", ""))
+        token = look_up.token(secret)
         if token is not None:
             audit_record.identified(f"client:{token['client']}", token.get("facility"))
         if token is None or not _counts(token, cards.is_in_force):
             raise TokenNeeded("The access token is unknown, over or revoked: ask for another one.", "invalid_token")
         _spend(by_client, token["client"], weight, environ)
-        environ[_CALLER] = _caller(token, environ, foreseen)
+        environ[_CALLER] = _caller(token, environ, look_up.denials(token, endpoint))
 
     @app.after_request
     def tell_limit(response: Response) -> Response:
@@ -127,57 +126,61 @@ def _spend(limit: Limit, caller: str, weight: int, environ: dict[str, Any]) -> N
         raise TooMany(f"The limit of this {limit.policy} is used up for {standing.reset} seconds.")
 
 
+class _Known(NamedTuple):
+    """What was read, under which epoch, and until when it may be used at most."""
+
+    epoch: Epoch
+    until: float
+    found: Any
+
+
 class LookUp:
-    """Looks tokens up, at every request. Where it is known what a token is about, what is hidden from it, and what is
-    asked for, come in the same look: whether the token is in force is seen at every request all the same."""
+    """Looks tokens up, and what is hidden from them. What is bound to no patient is remembered, as long as the epoch stands
+    that it was read in: what ends a token, and what hides a record, begins another one (fhir_server/epochs.py).
+    """
 
-    def __init__(self, database: Any, foresight: Foresight) -> None:
+    def __init__(self, database: Any, hiding: Callable[[str | None], tuple[Any, ...]]) -> None:
         self._database = database
-        self._collection = database[tokens.COLLECTION]
-        self._foresight = foresight
-        self._known: dict[str, tuple[str | None, str]] = {}
+        self._epochs = Epochs(database)
+        self._hiding = hiding
+        self._tokens: dict[str, _Known] = {}
+        self._denials: dict[str | None, _Known] = {}
 
-    def __call__(
-        self, secret: str, endpoint: str = "", values: Mapping[str, str] | None = None, text: str = ""
-    ) -> tuple[Mapping[str, Any] | None, Foreseen | None]:
-        """(the token in force or None, what AccessContext.foreseen is to be). `values` are those of the address, `text`
-        its query string."""
+    def token(self, secret: str) -> Mapping[str, Any] | None:
+        """The token while it is in force, else None."""
         key = hash_of(secret)
-        known = self._known.get(key) if values and endpoint in (_READ, _SEARCH) else None
-        if known is not None and values:
-            facility, scope = known
-            ahead = self._ahead(values["type"], values.get("id"), text)
-            if ahead is not None and not _grants_whole(scope, ahead.letter, values["type"]):
-                ahead = None
-            stages = self._foresight.stages(facility, ahead)
-            token, found = tokens.find_beside(self._collection, key, stages)
-            return token, self._foresight.foreseen(found, ahead)
+        # The epoch comes first: what is read afterwards is at least as new.
+        epoch = self._epochs.present()
+        known = self._tokens.get(key)
+        if known is not None and _holds(known, epoch):
+            return None if tokens.is_over(known.found) else known.found
         token = tokens.find(self._database, secret)
-        if token is not None and token.get("patient") is None and not token.get("narrowed"):
-            if len(self._known) >= _TOKENS_KNOWN:
-                self._known.clear()
-            self._known[key] = token.get("facility"), token["scope"]
-        return token, None
+        if token is not None and token.get("patient") is None:
+            _remember(self._tokens, key, epoch, token)
+        return token
 
-    def _ahead(self, type: str, id: str | None, text: str) -> Ahead | None:
-        """What a read or a search asks for, where it is read ahead."""
-        if type not in RESOURCE_TYPES:
+    def denials(self, token: Mapping[str, Any], endpoint: str) -> tuple[Any, ...] | None:
+        """What AccessContext.denials is to be; None where the door is to ask for itself."""
+        if endpoint not in _AT_ONCE or token.get("patient") is not None or token.get("narrowed"):
             return None
-        if id is not None:
-            return self._foresight.record(type, id) if len(id) <= _LONGEST_ID else None
-        try:
-            return self._foresight.search(type, query.split_form(query.parse(text))[0])
-        except BadRequest:  # is told when it is known who asks
-            return None
+        facility = token.get("facility")
+        epoch = self._epochs.present()
+        known = self._denials.get(facility)
+        if known is None or not _holds(known, epoch):
+            known = _remember(self._denials, facility, epoch, self._hiding(facility))
+        found: tuple[Any, ...] = known.found
+        return found
 
 
-@lru_cache(maxsize=1024)
-def _grants_whole(scope: str, letter: str, type: str) -> bool:
-    """Whether the text of a token's scopes lets it read, or search, every record of a type: only then it is done ahead."""
-    return any(
-        each.level != "patient" and letter in each.interactions and each.type in ("*", type) and not each.query
-        for each in scopes.parse_all(scope)
-    )
+def _holds(known: _Known, epoch: Epoch) -> bool:
+    return known.epoch == epoch and known.until > time.monotonic()
+
+
+def _remember(memory: dict[Any, _Known], key: Any, epoch: Epoch, found: Any) -> _Known:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    known = memory[key] = _Known(epoch, time.monotonic() + _REMEMBERED_SECONDS, found)
+    return known
 
 
 def _secret(header: str) -> str:
@@ -195,7 +198,7 @@ def _counts(token: Mapping[str, Any], card_counts: Callable[[str, int], bool]) -
     return token.get("card") is None or card_counts(token["card"], token["card_version"])
 
 
-def _caller(token: Mapping[str, Any], environ: dict[str, Any], foreseen: Foreseen | None) -> AccessContext:
+def _caller(token: Mapping[str, Any], environ: dict[str, Any], denials: tuple[Any, ...] | None) -> AccessContext:
     """The caller a token speaks for. Raises Forbidden, BadRequest for what it may not claim."""
     patient = token.get("patient")
     actor = f"client:{token['client']}"
@@ -212,7 +215,7 @@ def _caller(token: Mapping[str, Any], environ: dict[str, Any], foreseen: Foresee
         reason=reason,
         origin=environ.get("REMOTE_ADDR", ""),
         request=responses.request_id(environ),
-        foreseen=foreseen,
+        denials=denials,
     )
 
 

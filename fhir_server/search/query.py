@@ -105,21 +105,6 @@ def parse_query(
     return query
 
 
-def is_by_number(query: Query) -> bool:
-    """Whether it asks for who has one identifier and for nothing beside: few records, and told by their own entries."""
-    if len(query.clauses) != 1 or query.others or query.sort or query.includes or query.revincludes or query.issues:
-        return False
-    clause = query.clauses[0]
-    return (
-        (clause.parameter.code, clause.parameter.type, clause.modifier) == ("identifier", "token", "")
-        and len(clause.values) == 1
-        and not clause.values[0].endswith("|")
-        and query.contained == "false"
-        and not query.cursor
-        and query.count > 0
-    )
-
-
 def _add_clause(query: Query, name: str, value: str) -> None:
     if name == "_filter":
         clause = parse_filter(query.resource_type, value)

@@ -1,7 +1,7 @@
 """Which facilities treat whom, and what patients hide, as the records say at this moment: one question to MongoDB.
 
-Grants `g` and denials `n` stand beside the records that give them (fhir_server/access/care.py). They are never kept
-anywhere else: the end of care or the withdrawal of a consent counts at once.
+Grants `g` and denials `n` stand beside the records that give them (fhir_server/access/care.py), and the end of care or the
+withdrawal of a consent counts at once. A change of what is hidden begins another epoch (fhir_server/epochs.py).
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class StoredCare:
         )
         return list(found.limit(limit))
 
-    def denials_stage(self, places: list[str], anybody: str, limit: int) -> Document:
-        """The stage that adds what `denials` gives to whatever another collection is asked: no question more."""
-        stages = [{"$match": _hiding(places, anybody)}, {"$limit": limit}, {"$project": _OWNED}]
-        return {"$unionWith": {"coll": "Consent", "pipeline": stages}}
+
+def hides(type: str, documents: Iterable[Document]) -> bool:
+    """Whether one of these documents of a type hides something."""
+    return type == "Consent" and any("n" in each for each in documents)
 
 
 def _hiding(places: list[str], anybody: str) -> Document:

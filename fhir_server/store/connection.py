@@ -1,4 +1,4 @@
-"""A connection to MongoDB on which an acknowledged write is a durable one."""
+"""A connection to MongoDB on which an acknowledged write is a durable one, and is what is read from then on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotAReplicaSet(MongoDBUnusable):
 
 
 def connect(uri: str, *, timeout_ms: int = SELECTION_MS) -> MongoClient[dict[str, Any]]:
-    """Connect with majority, journaled writes. Raises MongoDBUnusable; the message never quotes the URI's password.
+    """Connect with majority, journaled writes and reads from the primary. Raises MongoDBUnusable; the message never quotes the URI's password.
 
     https://www.mongodb.com/docs/manual/reference/write-concern/
     """
@@ -31,6 +31,7 @@ def connect(uri: str, *, timeout_ms: int = SELECTION_MS) -> MongoClient[dict[str
             uri,
             w="majority",
             journal=True,
+            readPreference="primary",
             tz_aware=True,
             uuidRepresentation="standard",
             serverSelectionTimeoutMS=timeout_ms,

@@ -27,6 +27,8 @@ def encode(document: Document) -> bytes | None:
 
 def insert(store: Store, session: ClientSession, type: str, documents: list[bytes]) -> None:
     """Store first versions; their units were noted when they were made."""
+    if type == "Consent":
+        store.epochs.begin_in(session)
     store.collection(type).insert_many([RawBSONDocument(each) for each in documents], session=session, ordered=False)
 
 

@@ -26,9 +26,10 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from .. import r4
+from ..epochs import Epochs
 from ..errors import MethodNotAllowed, Unavailable
 from ..search.plan import Plan, indexes
-from .care import StoredCare
+from .care import StoredCare, hides
 from .connection import connect
 from .contained import APART, ContainedRecords, inner_documents, without_contained
 from .counters import StoredCounters
@@ -80,6 +81,7 @@ class Store:
         self.merges = StoredMerges(self.database)
         self.counters = StoredCounters(self.database)
         self.care = StoredCare(self.database)
+        self.epochs = Epochs(self.database)
         self._ready: dict[str, Collection[Document]] = {}
         self._preparing = threading.Lock()
         self._large = threading.BoundedSemaphore(LARGE_TRANSACTIONS)
@@ -277,7 +279,7 @@ class Store:
     def insert(self, resource_type: str, document: Document) -> None:
         """Store the first version of a resource. Raises Conflict if the id is taken, MethodNotAllowed for a sealed type."""
         self.refuse_sealed(resource_type)
-        if APART in document:
+        if APART in document or hides(resource_type, [document]):
             creates = {resource_type: [document]}
             self.collection(resource_type)
             return self.transact(
@@ -310,12 +312,15 @@ class Store:
 
         try:
             with speaking_plainly(), self.client.start_session() as session:
-                return session.with_transaction(
+                result = session.with_transaction(
                     attempt, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True)
                 )
         finally:
             if large:
                 self._large.release()
+        if self.epochs.began_in(session):
+            self.epochs.wait()
+        return result
 
     def claim(self, keys: Iterable[str], moment: datetime, session: ClientSession) -> None:
         """Make this transaction collide with every other one that claims one of the keys."""
@@ -342,6 +347,8 @@ class Store:
         self.contained.write(session, written, superseded)
         if superseded:
             self.history.insert_many(superseded, session=session, ordered=False)
+        if hides("Consent", creates.get("Consent", ())) or "Consent" in {*replaces, *deletes}:
+            self.epochs.begin_in(session)
         for resource_type in sorted({*creates, *replaces, *deletes}):
             new = [without_contained(document) for document in creates.get(resource_type, ())]
             changed = [without_contained(document) for document in replaces.get(resource_type, ())]
