@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
-from fhir_server import epochs, importing
+from fhir_server.access import tokens
 from fhir_server.access.context import AccessContext
 from fhir_server.app import create_app
 from fhir_server.epochs import LEASE_SECONDS, WAIT_SECONDS, Epochs, take_away
+from fhir_server.records import now
 from fhir_server.rest import access
 from fhir_server.store import prepared
 from fhir_server.store.connection import connect
@@ -54,9 +56,9 @@ def worlds(repository, tmp_path) -> list[World]:
 
 def test_the_epoch_is_read_once_in_its_lease_and_again_when_that_is_over(store, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(epochs.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("fhir_server.epochs.time.monotonic", lambda: clock[0])
     counted = Counted(store.database)
-    seen = Epochs(counted)
+    seen = Epochs(cast(Any, counted))
     for _ in range(5):
         assert seen.present() is None
     assert counted.reads == 1
@@ -175,9 +177,10 @@ def test_what_is_hidden_is_hidden_in_every_worker_when_the_write_is_answered(wor
         if way == "transaction":
             door.transaction(OPEN, bundle)
         else:
-            document = door.writing.document(OPEN, "Consent", "c", 1, hiding, "PUT", importing.now())
+            document = door.writing.document(OPEN, "Consent", "c", 1, hiding, "PUT", now())
             door.store.collection("Consent")
             content = prepared.encode(document)
+            assert content is not None
             door.store.transact(lambda session: prepared.insert(door.store, session, "Consent", [content]))
     after = [200, 200] if way == "delete" else [404, 404]
     assert [there.fhir(token, "Observation/w").status_code, here.fhir(token, "Observation/w").status_code] == after
@@ -203,7 +206,7 @@ def test_consents_that_come_at_once_are_all_kept(repository):
 
 def test_what_is_changed_past_the_server_counts_after_a_while(worlds, monkeypatch):
     clock = [time.monotonic()]
-    monkeypatch.setattr(access.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("fhir_server.rest.access.time.monotonic", lambda: clock[0])
     token = worlds[0].backend("clinic", ["system/*.rs"], facility="79001").token()
     assert worlds[0].fhir(token, "Patient/p").status_code == 200
     worlds[0].database["smart_tokens"].delete_many({})
@@ -216,11 +219,7 @@ def test_what_is_changed_past_the_server_counts_after_a_while(worlds, monkeypatc
 def test_a_token_that_is_remembered_ends_with_its_time(worlds, monkeypatch):
     token = worlds[0].backend("clinic", ["system/*.rs"], facility="79001").token()
     assert worlds[0].fhir(token, "Patient/p").status_code == 200
-    from datetime import timedelta
-
-    from fhir_server.access import tokens
-
-    later = tokens.now() + timedelta(seconds=tokens.ACCESS_SECONDS)
+    later = now() + timedelta(seconds=tokens.ACCESS_SECONDS)
     monkeypatch.setattr(tokens, "now", lambda: later)
     assert worlds[0].fhir(token, "Patient/p").status_code == 401
 

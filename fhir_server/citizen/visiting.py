@@ -53,7 +53,7 @@ class Visiting:
         def guarded() -> Response:
             session = current_session(self.repository, self.secret)
             if session is None:
-                return self.entry_page(401, "entry.kept" if self._rescued() else "entry.ended")
+                return self.entry_page(401, self._why_again())
             if session.stage != stage:
                 return see(url_for(STEPS[session.stage]))
             if stage != "pin" and is_merged_away(self.repository, session.patient, session.card):
@@ -120,6 +120,12 @@ class Visiting:
         audit_record.tried("card", f"card:{session.card}", patient=session.patient, outcome="merged")
         end_session(self.repository, self.secret)
         return self.entry_page(403, "entry.merged")
+
+    def _why_again(self) -> str:
+        """What the first page says to whom it was not asked for by."""
+        if request.endpoint == "citizen.facility":
+            return "entry.facility"
+        return "entry.kept" if self._rescued() else "entry.ended"
 
     def _rescued(self) -> bool:
         """Whether what was typed before the session ended is kept for the next one."""

@@ -156,6 +156,28 @@ def test_a_citizen_on_a_phone(repository: Repository, site: str, phone: Chrome, 
     assert "Lê Thị Thử" not in phone.page_source
     assert any(cookie["name"] == "citizen" for cookie in cookies)
 
+    # A facility's code that is scanned before the card waits until the record is open.
+    code = ask(repository, "79999", "Trạm y tế Phường Thử")
+    phone.get("about:blank")
+    phone.get(f"{site}/c/facility#{code}")
+    look("20a-facility-first")
+    assert code not in phone.current_url
+    phone.get("about:blank")
+    phone.get(issued.link)
+    at("/q/pin")
+    fill(pin=PIN)
+    tap("main button")
+    at("/q/you")
+    tap("button[value=yes]")
+    at("/c/facility")
+    assert phone.find_element("css selector", "#code").get_attribute("value") == code
+    tap("main form button")
+    look("20b-facility-asks")
+    tap("main form button")
+    at("/c/.*done.*")
+    phone.get(f"{site}/c/?later=1")
+    assert phone.current_url == f"{site}/c/?later=1"  # once, and no more
+
     phone.get("about:blank")
     phone.get(link)
     fill(code=code)

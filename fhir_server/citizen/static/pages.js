@@ -15,6 +15,19 @@
     }
   }
 
+  // A facility's code that was scanned before the card: it is nobody's data, and waits until the record is open.
+  try {
+    var record = document.querySelector("[data-asked]");
+    var waiting = (localStorage.getItem("facility") || "").split(" ");
+    if (document.querySelector("form[data-send]") && /^[0-9A-Z]{8}$/.test(fragment)) {
+      history.replaceState(null, "", location.pathname);
+      localStorage.setItem("facility", fragment + " " + Date.now());
+    } else if (record && waiting[0]) {
+      localStorage.removeItem("facility");
+      if (Date.now() - waiting[1] < 1800000) location.assign(record.dataset.asked + "#" + waiting[0]);
+    }
+  } catch (error) { /* This browser keeps nothing: the code can be scanned again, or typed. */ }
+
   var draft = document.querySelector("form[data-draft]");
   if (draft && window.fetch) {
     var changed = false;
