@@ -157,11 +157,11 @@ def test_a_citizen_on_a_phone(repository: Repository, site: str, phone: Chrome, 
     assert any(cookie["name"] == "citizen" for cookie in cookies)
 
     # A facility's code that is scanned before the card waits until the record is open.
-    code = ask(repository, "79999", "Trạm y tế Phường Thử")
+    asked = ask(repository, "79999", "Trạm y tế Phường Thử")
     phone.get("about:blank")
-    phone.get(f"{site}/c/facility#{code}")
+    phone.get(f"{site}/c/facility#{asked}")
     look("20a-facility-first")
-    assert code not in phone.current_url
+    assert asked not in phone.current_url
     phone.get("about:blank")
     phone.get(issued.link)
     at("/q/pin")
@@ -170,7 +170,7 @@ def test_a_citizen_on_a_phone(repository: Repository, site: str, phone: Chrome, 
     at("/q/you")
     tap("button[value=yes]")
     at("/c/facility")
-    assert phone.find_element("css selector", "#code").get_attribute("value") == code
+    assert phone.find_element("css selector", "#code").get_attribute("value") == asked
     tap("main form button")
     look("20b-facility-asks")
     tap("main form button")
