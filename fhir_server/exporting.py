@@ -60,20 +60,20 @@ class _Limits:
         if ctx.scopes is None and ctx.labels is None and not ctx.facility:
             return cls({})
         labels = None if ctx.labels is None else sorted(ctx.labels)
-        return cls(
-            {"labels": labels, "facility": ctx.facility, "purpose": ctx.purpose, "token": ctx.scopes is not None}
-        )
+        kept = {"labels": labels, "facility": ctx.facility, "purpose": ctx.purpose, "token": ctx.scopes is not None}
+        return cls({**kept, "audit": guard.may(ctx, "r", guard.AUDIT)})
 
     @property
     def context(self) -> AccessContext:
         """A caller with the same sight; which types it may read was asked before."""
         if not self.kept:
             return AccessContext.unrestricted("export")
-        every = Scope("system", "*", frozenset("rs"))
+        types = ("*", guard.AUDIT) if self.kept.get("audit") else ("*",)
+        every = tuple(Scope("system", type, frozenset("rs")) for type in types)
         labels = self.kept["labels"]
         return AccessContext(
             "export",
-            scopes=(every,) if self.kept["token"] else None,
+            scopes=every if self.kept["token"] else None,
             labels=None if labels is None else frozenset(labels),
             facility=self.kept["facility"],
             purpose=self.kept["purpose"],
@@ -217,7 +217,7 @@ class Exports:
     def _carry_out(self, job: Job, stopped: Callable[[], bool]) -> None:
         order = ExportOrder.of_document(job.order)
         limits = _Limits(job.order.get("limits", {}))
-        progress = job.progress or self._begin(job, order)
+        progress = job.progress or self._begin(job, order, limits.context)
         moment = Moment(self._store, progress["moment"])
         selection: tuple[str, _Selection] | None = None
         while progress["types"]:
@@ -238,7 +238,7 @@ class Exports:
         overtaken = moment.overtaken(floor, at, lambda: self._jobs.renew(job, lease_seconds=LEASE_SECONDS))
         return at if overtaken is None else overtaken - timedelta(milliseconds=1)
 
-    def _begin(self, job: Job, order: ExportOrder) -> Document:
+    def _begin(self, job: Job, order: ExportOrder, ctx: AccessContext) -> Document:
         name = moment_name(job.id, job.attempt)
         at = now()
         floor = at - SETTLED
@@ -250,7 +250,7 @@ class Exports:
             "behind": "",
             "lines": 0,
             "files": [],
-            "types": [type for type in held if order.wants(type)],
+            "types": [type for type in held if order.wants(type) and guard.may(ctx, "r", type)],
         }
         self._jobs.renew(job, progress, lease_seconds=LEASE_SECONDS)
         return progress

@@ -122,6 +122,8 @@ class Sight:
 
     def _is_asked(self, type: str) -> bool:
         """Whether care and consent matter to the caller, and to records of the type."""
+        if type == guard.AUDIT and not self.narrowed and guard.watches(self.ctx):
+            return False
         return self._governed and type not in guard.DEFINITIONS and type not in guard.DIRECTORY
 
     def scoped(self, type: str) -> list[Filter]:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from .. import r4
 from ..resource.exact import instant
 from .audit_record import SEEN, Record, Touched
+from .context import EMERGENCY
 
 Json = dict[str, Any]
 
@@ -45,6 +46,9 @@ _REST_ACTIONS = {
     "patch": "U",
     "delete": "D",
 }
+_BROKEN_GLASS = _dicom("110127", "Emergency Override Started")
+BROKEN_GLASS = f"{_BROKEN_GLASS['system']}|{_BROKEN_GLASS['code']}"
+"""The subtype of whatever was done with the glass broken, as a search asks for it."""
 # kind -> (type, subtype, action)
 KINDS: dict[str, tuple[Json, Json, str]] = {
     **{
@@ -61,7 +65,7 @@ KINDS: dict[str, tuple[Json, Json, str]] = {
     "submission": (_dicom("110107", "Import"), {"system": OPERATIONS, "code": "submission"}, "C"),
     "page": (_REST, {"system": OPERATIONS, "code": "page"}, "R"),
     "denied": (_ALERT, _dicom("110132", "Use of Restricted Function"), "E"),
-    "emergency": (_ALERT, _dicom("110127", "Emergency Override Started"), "E"),
+    "emergency": (_ALERT, _BROKEN_GLASS, "E"),
 }
 
 
@@ -116,6 +120,8 @@ def _common(record: Record, site: str) -> Json:
     kind = record.kind or _kind_of(record)
     type, subtype, action = KINDS[kind]
     subtypes = [subtype] + ([{"system": OPERATIONS, "code": record.name}] if record.name else [])
+    if record.purpose == EMERGENCY and subtype is not _BROKEN_GLASS:
+        subtypes.append(_BROKEN_GLASS)
     event: Json = {
         "resourceType": "AuditEvent",
         "type": type,

@@ -33,6 +33,7 @@ DIRECTORY = frozenset(
     }
 )
 
+AUDIT = "AuditEvent"
 SELF = ""
 """Stands for the type that an operation is asked of; "*" for all types."""
 
@@ -66,10 +67,16 @@ def glass_is_broken(ctx: AccessContext) -> bool:
     return ctx.purpose == EMERGENCY and bool(ctx.reason.strip())
 
 
+def watches(ctx: AccessContext) -> bool:
+    """Whether the caller is one of those who look into the audit trail, of which no patient hides anything from them."""
+    return ctx.patient is None and ctx.scopes is not None and any(scope.type == AUDIT for scope in ctx.scopes)
+
+
 def granting(ctx: AccessContext, letter: str, type: str) -> list[Scope] | None:
     """The scopes that allow an interaction (a letter of cruds) with a type; None where no token limits the caller.
 
-    A scope of level `patient` grants nothing to a caller that is bound to no patient.
+    A scope of level `patient` grants nothing to a caller that is bound to no patient. Who has seen whose record is for
+    those whose scope names it: `*` is every other type, and a patient's app may tell its own patient.
     """
     if ctx.scopes is None or (type in DEFINITIONS and letter in "rs"):
         return None
@@ -77,7 +84,7 @@ def granting(ctx: AccessContext, letter: str, type: str) -> list[Scope] | None:
         scope
         for scope in ctx.scopes
         if letter in scope.interactions
-        and scope.type in ("*", type)
+        and (scope.type == type or (scope.type == "*" and (type != AUDIT or ctx.patient is not None)))
         and (scope.level != "patient" or ctx.patient is not None)
     ]
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hmac
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from mongoengine import BooleanField, DateTimeField, Document, IntField, ListField, StringField
 from mongoengine.errors import NotUniqueError
 
 from ..r4 import RESOURCE_TYPES
 from . import audit_record
-from .context import TREATMENT, AccessContext
+from .context import EMERGENCY, TREATMENT, AccessContext
 from .documents import documents, hash_of, new_secret, now
 from .passwords import NOBODY, AccountRefused, hashed, verified
 from .scopes import parse_all
 from .sensitivity import RESTRICTED
 
 IDLE = timedelta(minutes=30)
+EMERGENCY_TIME = timedelta(minutes=30)
+"""How long what is declared an emergency lasts."""
 
 _CARE = (
     *("AllergyIntolerance", "CarePlan", "Condition", "DiagnosticReport", "Encounter", "Immunization"),
@@ -43,12 +45,17 @@ ROLES: dict[str, str] = {
 
 
 class StaffAccount(Document):
-    """One member of staff. `version` goes up with every change that must end the sessions begun before."""
+    """One member of staff. `version` goes up with every change that must end the sessions begun before.
+
+    `narrowed` limits it to the patients of its facility, `break_glass` lets it see others in an emergency.
+    """
 
     id = StringField(primary_key=True)
     password_hash = StringField(required=True)
     roles = ListField(StringField(), required=True)
     facility = StringField(default="")
+    narrowed = BooleanField(default=False)
+    break_glass = BooleanField(default=False)
     labels = ListField(StringField())
     active = BooleanField(required=True, default=True)
     version = IntField(required=True, default=1)
@@ -56,14 +63,16 @@ class StaffAccount(Document):
 
     meta = {"auto_create_index": False, "collection": "staff_accounts"}
 
-    def context(self, origin: str) -> AccessContext:
-        """The caller of everything that is done in this account's name, from a network address."""
+    def context(self, origin: str, emergency: str = "") -> AccessContext:
+        """The caller of what is done in this account's name, from a network address; `emergency` is why the glass is broken."""
         return AccessContext(
             actor=f"staff:{self.id}",
             scopes=parse_all(" ".join(ROLES[role] for role in self.roles)),
             labels=frozenset(self.labels),
             facility=self.facility or None,
-            purpose=TREATMENT,
+            narrowed=bool(self.narrowed),
+            purpose=EMERGENCY if emergency else TREATMENT,
+            reason=emergency,
             origin=origin,
         )
 
@@ -75,8 +84,17 @@ class StaffSession(Document):
     account = StringField(required=True)
     account_version = IntField(required=True)
     expires = DateTimeField(required=True)
+    emergency = StringField(default="")
+    emergency_until = DateTimeField()
 
     meta = {"auto_create_index": False, "collection": "staff_sessions"}
+
+
+class Emergency(NamedTuple):
+    """Why the glass is broken in a session, and until when."""
+
+    reason: str
+    until: datetime
 
 
 def ensure_indexes(database: Any) -> None:
@@ -85,7 +103,15 @@ def ensure_indexes(database: Any) -> None:
 
 
 def add_account(
-    database: Any, name: str, password: str, *, roles: list[str], facility: str = "", labels: list[str] | None = None
+    database: Any,
+    name: str,
+    password: str,
+    *,
+    roles: list[str],
+    facility: str = "",
+    labels: list[str] | None = None,
+    narrowed: bool = False,
+    break_glass: bool = False,
 ) -> None:
     """Make an account. `labels` are the restricted security labels it may see. Raises AccountRefused."""
     if not 1 <= len(name) <= 60 or not name.isascii() or not name.replace(".", "").replace("-", "").isalnum():
@@ -96,11 +122,20 @@ def add_account(
     unknown = sorted({*(labels or ())} - RESTRICTED)
     if unknown:
         raise AccountRefused(f"The restricted labels are {', '.join(sorted(RESTRICTED))}, not {', '.join(unknown)}.")
+    if narrowed and {*roles} != {"clinician"}:
+        # Who registers people has to find everybody, or enters them a second time.
+        raise AccountRefused("Narrowed to the facility's own patients: for the role clinician alone.")
+    if break_glass and "clinician" not in roles:
+        raise AccountRefused("Breaking the glass is for clinicians.")
+    if narrowed and not facility:
+        raise AccountRefused("Narrowed to the facility's own patients: then the facility's code is needed.")
     account = StaffAccount(
         id=name,
         password_hash=hashed(password),
         roles=[*dict.fromkeys(roles)],
         facility=facility,
+        narrowed=narrowed,
+        break_glass=break_glass,
         labels=labels or [],
         created=now(),
     )
@@ -145,6 +180,12 @@ def log_in(database: Any, name: str, password: str) -> tuple[str, StaffAccount] 
 
 def account_of(database: Any, secret: str | None) -> StaffAccount | None:
     """The account behind a cookie, kept alive for another 30 minutes; None when the session or the account ended."""
+    found = visit_of(database, secret)
+    return found[0] if found else None
+
+
+def visit_of(database: Any, secret: str | None) -> tuple[StaffAccount, Emergency | None] | None:
+    """The same account, and the emergency that was declared in its session while that lasts."""
     if not secret:
         return None
     at: datetime = now()
@@ -152,11 +193,21 @@ def account_of(database: Any, secret: str | None) -> StaffAccount | None:
     session = alive.modify(new=True, set__expires=at + IDLE)
     if session is None:
         return None
-    return (
+    account = (
         documents(database, StaffAccount)
         .filter(id=session.account, version=session.account_version, active=True)
         .first()
     )
+    if account is None:
+        return None
+    lasts = session.emergency and account.break_glass and session.emergency_until > at
+    return account, Emergency(session.emergency, session.emergency_until) if lasts else None
+
+
+def declare_emergency(database: Any, secret: str | None, reason: str) -> None:
+    """Break the glass in a session for EMERGENCY_TIME; a reason of "" ends it."""
+    change = {"set__emergency": reason, "set__emergency_until": now() + EMERGENCY_TIME}
+    documents(database, StaffSession).filter(id=hash_of(secret or "")).update_one(**change)
 
 
 def log_out(database: Any, secret: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import Response, g, request, url_for
 
 from fhir_server.citizen import consents, own_entries
@@ -10,10 +12,13 @@ from fhir_server.citizen.charts import chart
 from fhir_server.citizen.drafts import kept_draft
 from fhir_server.citizen.frame import problem_page
 from fhir_server.citizen.record import read_record
-from fhir_server.citizen.seen import seen
+from fhir_server.citizen.seen import opened_in_emergency, seen
 from fhir_server.citizen.sessions import turn_to
 from fhir_server.citizen.visiting import Visiting, clock, see
 from fhir_server.translation import now_here
+
+EMERGENCIES_TOLD = timedelta(days=30)
+"""How long the first page of a record says that somebody has opened it in an emergency."""
 
 
 class RecordPages(Visiting):
@@ -29,6 +34,7 @@ class RecordPages(Visiting):
             chart=chart,
             draft=kept_draft(self.repository, self.session) is not None,
             family=self.members(),
+            emergency=opened_in_emergency(self.repository, self.context, now_here() - EMERGENCIES_TOLD),
             notice=next((name for name in ("saved", "kept", "locked", "done") if name in request.args), None),
         )
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fhir_server.access.audit_events import BROKEN_GLASS
 from fhir_server.access.context import PATIENT_REQUEST, AccessContext
 from fhir_server.resource import exact
 from mappings.systems import FACILITY
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fhir_server.repository import Repository
 
 SHOWN = 50
@@ -47,6 +50,12 @@ def seen(repository: Repository, ctx: AccessContext, *, own: bool = False) -> li
     sightings = [each for each in map(_sighting, events) if own or each.kind not in OWN_ACTORS]
     names = _names(repository, ctx, {each.facility for each in sightings if each.facility.isalnum()})
     return [each._replace(facility=names.get(each.facility, each.facility)) for each in sightings]
+
+
+def opened_in_emergency(repository: Repository, ctx: AccessContext, since: datetime) -> bool:
+    """Whether anybody has broken the glass to see the record of the patient that `ctx` is bound to, since a moment."""
+    query = [("patient", f"Patient/{ctx.patient}"), ("subtype", BROKEN_GLASS), ("date", f"ge{exact.instant(since)}")]
+    return bool(repository.search(ctx, "AuditEvent", [*query, ("_count", "1"), ("_total", "none")]).entries)
 
 
 def _names(repository: Repository, ctx: AccessContext, codes: set[str]) -> dict[str, str]:

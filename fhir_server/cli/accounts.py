@@ -94,14 +94,23 @@ def staff() -> None:
 )
 @click.option("--facility", help="Code of the facility (MACSKCB) it works for.")
 @click.option("--label", "labels", multiple=True, help="A restricted security label it may see; can be repeated.")
+@click.option("--narrowed", is_flag=True, help="A clinician who sees the facility's own patients only.")
+@click.option("--break-glass", is_flag=True, help="A clinician who may see more in an emergency, with a reason.")
 @data_option
 def add_staff(
-    name: str, roles: tuple[str, ...], facility: str | None, labels: tuple[str, ...], data: Path | None
+    name: str,
+    roles: tuple[str, ...],
+    facility: str | None,
+    labels: tuple[str, ...],
+    narrowed: bool,
+    break_glass: bool,
+    data: Path | None,
 ) -> None:
     """Make an account."""
     from fhir_server.commands.staff import add
 
-    add(Config.from_environment(os.environ, data=data), name, roles, facility, labels)
+    limits = {"narrowed": narrowed, "break_glass": break_glass}
+    add(Config.from_environment(os.environ, data=data), name, roles, facility, labels, **limits)
 
 
 @staff.command("password")

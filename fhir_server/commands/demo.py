@@ -61,7 +61,7 @@ class Demo:
     def _let_staff_in(self, database: Any) -> None:
         """One account with every role, whose password every start prints anew."""
         if all(each.id != STAFF for each in staff.all_accounts(database)):
-            staff.add_account(database, STAFF, self.password, roles=[*staff.ROLES])
+            staff.add_account(database, STAFF, self.password, roles=[*staff.ROLES], break_glass=True)
         else:
             staff.set_password(database, STAFF, self.password)
 

@@ -13,11 +13,29 @@ from fhir_server.commands.recording import changing_account
 from fhir_server.config import Config
 
 
-def add(config: Config, name: str, roles: tuple[str, ...], facility: str | None, labels: tuple[str, ...]) -> None:
+def add(
+    config: Config,
+    name: str,
+    roles: tuple[str, ...],
+    facility: str | None,
+    labels: tuple[str, ...],
+    *,
+    narrowed: bool,
+    break_glass: bool,
+) -> None:
     """Make an account with a password that is asked for. Raises CommandFailed."""
     password = asked_password()
     with changing_account(config, AccountRefused, "staff-added", name) as database:
-        staff.add_account(database, name, password, roles=[*roles], facility=facility or "", labels=[*labels])
+        staff.add_account(
+            database,
+            name,
+            password,
+            roles=[*roles],
+            facility=facility or "",
+            labels=[*labels],
+            narrowed=narrowed,
+            break_glass=break_glass,
+        )
 
 
 def change_password(config: Config, name: str) -> None:
@@ -35,9 +53,16 @@ def set_active(config: Config, name: str, active: bool) -> None:
 
 def show(console: Console, config: Config) -> None:
     """Print every account."""
-    table = Table("account", "roles", "facility", "labels", "state", box=None, pad_edge=False)
+    table = Table("account", "roles", "facility", "labels", "limits", "state", box=None, pad_edge=False)
     with visiting_accounts(config, AccountRefused) as database:
         for each in staff.all_accounts(database):
             state = "active" if each.active else "closed"
-            table.add_row(each.id, ", ".join(each.roles), each.facility, ", ".join(each.labels), state)
+            limits = [
+                word
+                for word, holds in (("narrowed", each.narrowed), ("may break the glass", each.break_glass))
+                if holds
+            ]
+            table.add_row(
+                each.id, ", ".join(each.roles), each.facility, ", ".join(each.labels), ", ".join(limits), state
+            )
     console.print(table)

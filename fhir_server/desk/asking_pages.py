@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/consent.html: what the citizen agrees to is a Consent th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,7 +65,7 @@ class AskingPages(Visiting):
         if not facility:
             return self.refuse("desk.asking.no_facility")
         asking = shown_by(self.repository, facility)
-        ctx = replace(self.ctx, narrowed=True)
+        ctx = self.as_facility
         opened = [(who, each.until) for each in opened_to(self.repository, ctx) if (who := self._person(ctx, each))]
         return self.page(
             "desk/asking.html",

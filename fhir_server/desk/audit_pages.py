@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from flask import Response, g, request
 
+from fhir_server.access.audit_events import BROKEN_GLASS
 from fhir_server.desk.paging import Pair, behind, cursor_of
 from fhir_server.desk.visiting import Visiting
 from fhir_server.intake.rejections import harmless
@@ -44,7 +45,9 @@ class AuditPages(Visiting):
 
     def events(self) -> Response:
         """The newest events that fit, in a form so that no address and no log says whom it was about."""
-        asked = {name: request.form.get(name, "").strip()[:100] for name in ("patient", "actor", "begin", "end")}
+        asked = {
+            name: request.form.get(name, "").strip()[:100] for name in ("patient", "actor", "begin", "end", "emergency")
+        }
         query = _query(asked)
         if query is None:
             return self.page("desk/audit.html", 422, events=None, asked=asked, wrong=True, following="")
@@ -77,6 +80,8 @@ def _query(asked: dict[str, str]) -> list[Pair] | None:
         if any(letter in "\\,|$" for letter in actor):
             return None
         query.append(("altid", actor))
+    if asked["emergency"]:
+        query.append(("subtype", BROKEN_GLASS))
     for name, prefix in (("begin", "ge"), ("end", "le")):
         if asked[name]:
             try:

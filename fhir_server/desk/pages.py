@@ -17,6 +17,7 @@ from fhir_server.desk.bundle_pages import BundlePages
 from fhir_server.desk.card_pages import CardPages
 from fhir_server.desk.carer_pages import CarerPages
 from fhir_server.desk.duplicate_pages import DuplicatePages
+from fhir_server.desk.emergency_pages import EmergencyPages
 from fhir_server.desk.import_pages import ImportPages
 from fhir_server.desk.intake_pages import IntakePages
 from fhir_server.desk.people_pages import PeoplePages
@@ -54,6 +55,8 @@ PAGES: tuple[Page, ...] = (
     _page("asking", "asking", "GET", _RECEPTION, "asking.asking", menu=True),
     _page("asking", "asking_shown", "POST", _RECEPTION, "asking.show"),
     _page("shared/<id>", "shared", "GET", _RECEPTION, "people.shared"),
+    _page("emergency", "emergency", "GET", "clinician", "emergency.emergency", menu=True),
+    _page("emergency", "emergency_declared", "POST", "clinician", "emergency.declare"),
     _page("enter", "entering", "GET", _DESK, "people.entering", menu=True),
     _page("enter", "enter", "POST", _DESK, "people.enter"),
     _page("person/<id>/cards", "cards", "POST", _DESK, "cards.act"),
@@ -95,6 +98,7 @@ def create_blueprint(repository: Repository, config: Config) -> Blueprint:
     rooms: dict[str, Visiting] = {
         "people": PeoplePages(repository, config),
         "asking": AskingPages(repository, config),
+        "emergency": EmergencyPages(repository, config),
         "cards": CardPages(repository, config),
         "carers": CarerPages(repository, config),
         "sheets": SheetPages(repository, config),
@@ -177,4 +181,7 @@ def _menu() -> dict[str, Any]:
     """The rows of the menu that are open to whoever is logged in."""
     account = g.get("staff")
     roles = frozenset(account.roles) if account is not None else frozenset()
-    return {"menu": [page for page in MENU if roles & page.roles]}
+    shown = [page for page in MENU if roles & page.roles]
+    if account is not None and not account.break_glass:
+        shown = [page for page in shown if page.name != "emergency"]
+    return {"menu": shown}

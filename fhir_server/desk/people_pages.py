@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Response, g, request, url_for
 
@@ -11,6 +10,7 @@ from fhir_server.access import guard
 from fhir_server.citizen.cards import cards_in_force
 from fhir_server.desk.asking_pages import opened_to
 from fhir_server.desk.finding import Found, find, shown
+from fhir_server.desk.paging import behind, cursor_of
 from fhir_server.desk.timeline import TYPES, of_type, timeline
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Conflict, FhirError, Gone, NotFound
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from fhir_server.access.context import AccessContext
 
 FIELDS = tuple(StaffForm().fields)
-CONSENTS, COVERS = 50, 20
+BESIDE = 20
+
+
+class Beside(NamedTuple):
+    """A page of resources, and what the next one is asked with ("" when there is none)."""
+
+    several: list[dict[str, Any]]
+    next: str
 
 
 class PeoplePages(Visiting):
@@ -54,7 +61,7 @@ class PeoplePages(Visiting):
 
         The caller is one narrowed to what is open to the facility, so that the door itself closes the record.
         """
-        ctx = replace(self.ctx, narrowed=True)
+        ctx = self.as_facility
         until = {each.patient: each.until for each in opened_to(self.repository, ctx)}.get(id)
         if until is None:
             return self.page("desk/refused.html", 404, why="desk.asking.over")
@@ -79,8 +86,8 @@ class PeoplePages(Visiting):
             patient=patient,
             into=into[0]["other"]["reference"].removeprefix("Patient/") if into else "",
             behind=self.repository.merged_into(ctx, [id]),
-            covers=self._of(ctx, "Coverage", "beneficiary", id, COVERS),
-            consents=self._of(ctx, "Consent", "patient", id, CONSENTS),
+            covers=self._newest(ctx, "Coverage", "-_lastUpdated", id),
+            consents=self._newest(ctx, "Consent", "-date", id),
             lines=lines,
             kind=kind,
             kinds=[each for each in TYPES if guard.may(ctx, "s", each)],
@@ -90,11 +97,13 @@ class PeoplePages(Visiting):
             told=request.args.get("told", "") if request.args.get("told") in TOLD else "",
         )
 
-    def _of(self, ctx: AccessContext, type: str, parameter: str, patient: str, most: int) -> list[dict[str, Any]]:
+    def _newest(self, ctx: AccessContext, type: str, order: str, patient: str) -> Beside:
+        """A page of a list that stands beside the record; the address says behind what it begins."""
         if not guard.may(ctx, "s", type):
-            return []
-        query = [(parameter, f"Patient/{patient}"), ("_count", str(most)), ("_total", "none")]
-        return [exact.parse(each.json or b"{}") for _, each in self.repository.search(ctx, type, query).entries]
+            return Beside([], "")
+        query = [("patient", f"Patient/{patient}"), ("_sort", order), ("_count", str(BESIDE)), ("_total", "none")]
+        page = self.repository.search(ctx, type, behind(query, request.args.get(type, "")))
+        return Beside([exact.parse(each.json or b"{}") for _, each in page.entries], cursor_of(page))
 
     # ---- who is in no roster ------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from flask import Response, g, make_response, redirect, render_template, request
 
 from fhir_server.access import staff
 from fhir_server.citizen.frame import page_with_entry_token, read_cookie
+from fhir_server.citizen.visiting import clock
 
 if TYPE_CHECKING:
     from fhir_server.access.context import AccessContext
@@ -44,7 +45,14 @@ class Visiting:
     def ctx(self) -> AccessContext:
         """The caller of everything this request does."""
         account: staff.StaffAccount = g.staff
-        return account.context(request.remote_addr or "")
+        emergency: staff.Emergency | None = g.emergency
+        return account.context(request.remote_addr or "", emergency.reason if emergency else "")
+
+    @property
+    def as_facility(self) -> AccessContext:
+        """The caller narrowed to what is open to the facility, also in an emergency."""
+        account: staff.StaffAccount = g.staff
+        return replace(account.context(request.remote_addr or ""), narrowed=True)
 
     def because(self) -> AccessContext | None:
         """The caller with the reason that the form gives, for the audit trail; None when it gives none that counts."""
@@ -58,9 +66,10 @@ class Visiting:
 
         @wraps(view)
         def admitted(**values: str) -> Response:
-            account = staff.account_of(self.database, self.secret)
-            if account is None:
+            visit = staff.visit_of(self.database, self.secret)
+            if visit is None:
                 return self.login_page(401, "desk.login.ended" if self.secret else "")
+            account, g.emergency = visit
             g.staff = account
             if not roles & {*account.roles}:
                 return self.page("desk/refused.html", 403, why="desk.refused.role")
@@ -79,7 +88,9 @@ class Visiting:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page for whoever is logged in."""
-        text = render_template(template, form_token=staff.form_token(self.secret or ""), staff=g.staff, **values)
+        values |= {"form_token": staff.form_token(self.secret or ""), "staff": g.staff}
+        values |= {"emergency": g.emergency, "clock": clock}
+        text = render_template(template, **values)
         response = make_response(text, status)
         if status >= 400 and request.headers.get("HX-Request"):
             # What stands in the way takes the place of the whole page, not of the list that was asked for.

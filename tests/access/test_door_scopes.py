@@ -13,6 +13,7 @@ from fhir_server.errors import Forbidden, Gone, NotFound
 from fhir_server.export_order import ExportOrder
 from fhir_server.patch import from_resource
 from fhir_server.rest.operations.registry import OPERATIONS
+from tests.access.test_door_facility import consent
 from tests.repository.people import bundle
 
 OPEN = AccessContext.unrestricted("test")
@@ -243,6 +244,54 @@ def test_an_export_needs_a_scope_for_each_whole_type(held):
         with pytest.raises(Forbidden):
             held.exports.start(holding(*texts), order, request="")
     assert held.exports.start(holding("system/Observation.r"), ExportOrder(types=("Observation",)), request="")
+
+
+def test_who_has_seen_a_record_is_for_those_whose_scope_names_it(held):
+    event = {
+        "resourceType": "AuditEvent",
+        "id": "seen",
+        "type": {"code": "rest"},
+        "recorded": "2026-02-01T08:00:00Z",
+        "agent": [{"altId": "staff:lan", "requestor": True}],
+        "source": {"observer": {"display": "x"}},
+        "entity": [{"what": {"reference": "Patient/p"}}],
+    }
+    held.update(OPEN, "AuditEvent", "seen", event)
+    held.update(OPEN, "Consent", "hides", consent("hides", "p", "deny", actor=None))
+    asked = [("patient", "Patient/p")]
+    for ctx in (holding("system/*.rs"), holding("system/*.rs", facility="79001", labels=frozenset())):
+        with pytest.raises(Forbidden, match=r"system/AuditEvent\.s"):
+            held.search(ctx, "AuditEvent", asked)
+        with pytest.raises(Forbidden, match=r"system/AuditEvent\.r"):
+            held.read(ctx, "AuditEvent", "seen")
+        assert "AuditEvent" not in [each.type for _, each in held.search_system(ctx, [("_count", "50")]).entries]
+    # Of those who watch over it nobody hides who has seen a record; the record itself is hidden from them.
+    watching = holding("system/*.rs", "system/AuditEvent.rs")
+    assert [each.id for _, each in held.search(watching, "AuditEvent", asked).entries] == ["seen"]
+    assert held.read(watching, "AuditEvent", "seen").id == "seen"
+    assert held.search(watching, "Observation", asked).entries == []
+    with pytest.raises(NotFound):
+        held.read(watching, "Patient", "p")
+    own = AccessContext("app", patient="p", may_write=frozenset(), scopes=(scope("patient/*.rs"),))
+    assert [each.id for _, each in held.search(own, "AuditEvent", asked).entries] == ["seen"]
+
+
+@pytest.mark.parametrize(("texts", "told"), [(["system/*.rs"], False), (["system/*.rs", "system/AuditEvent.rs"], True)])
+def test_an_export_of_everything_holds_the_audit_trail_only_for_those_who_may_read_it(held, texts, told):
+    event = {
+        "resourceType": "AuditEvent",
+        "id": "seen",
+        "type": {"code": "rest"},
+        "recorded": "2026-02-01T08:00:00Z",
+        "agent": [{"altId": "staff:lan", "requestor": True}],
+        "source": {"observer": {"display": "x"}},
+    }
+    held.update(OPEN, "AuditEvent", "seen", event)
+    ctx = holding(*texts)
+    job = held.exports.start(ctx, ExportOrder(), request="")
+    held.exports.work()
+    files = {each["name"].partition(".")[0] for each in held.exports.status(ctx, job).result["files"]}
+    assert files == {"Patient", "Observation"} | ({"AuditEvent"} if told else set())
 
 
 def test_every_operation_says_which_scopes_it_needs():

@@ -56,7 +56,9 @@ def look(browser: Chrome, name: str) -> None:
 def test_the_desk_at_both_sizes(repository: Repository, site: str, phone: Chrome):
     from selenium.webdriver.support.ui import WebDriverWait
 
-    staff.add_account(repository.store.database, "lan", PASSWORD, roles=[*staff.ROLES], facility="79001")
+    staff.add_account(
+        repository.store.database, "lan", PASSWORD, roles=[*staff.ROLES], facility="79001", break_glass=True
+    )
     known, newer = (repository.create(OPEN, "Patient", HOA).stored.address for _ in range(2))
     task = repository.create(OPEN, "Task", queue_item(newer, known, judge(HOA, HOA))).stored.id
 
@@ -91,6 +93,14 @@ def test_the_desk_at_both_sizes(repository: Repository, site: str, phone: Chrome
     press("main form button")
     wait_for("main svg, main img")
     look(phone, "asking-code")
+    phone.get(f"{site}/desk/emergency")
+    phone.find_element("id", "reason").send_keys("Bệnh nhân bất tỉnh, không có người nhà")
+    press("button[value=begin]")
+    wait_for("main .alert a")
+    look(phone, "in-an-emergency")
+    phone.get(f"{site}/desk/emergency")
+    press("button[value=end]")
+    wait_for("button[value=begin]")
     phone.get(f"{site}/desk/duplicates/{task}")
     look(phone, "pair")
     phone.get(f"{site}/desk/bundle")

@@ -22,6 +22,8 @@ OPENED_BY = {
     "asking": "registrar clinician",
     "asking_shown": "registrar clinician",
     "shared": "registrar clinician",
+    "emergency": "clinician",
+    "emergency_declared": "clinician",
     "entering": "registrar admin",
     "enter": "registrar admin",
     "cards": "registrar admin",

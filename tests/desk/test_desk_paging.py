@@ -13,6 +13,7 @@ from fhir_server.desk import audit_pages, duplicate_pages, finding, intake_pages
 from fhir_server.intake import resident_inbox
 from fhir_server.intake.matching import queue_item
 from mappings.identity import judge
+from tests.access.test_door_facility import consent
 from tests.desk.conftest import OPEN, send
 from tests.desk.test_desk_lists import event, visit
 
@@ -160,3 +161,33 @@ def test_visits_and_changes_that_wait_are_all_reached(browser_of, repository, sm
     assert sorted(found) == [f"LK-{number}" for number in range(5)]
     assert len(set(walked_links(admin, "/desk/residents"))) == 5
     assert len(rows(admin.get("/desk/residents?page=x"))) == 2
+
+
+@pytest.mark.parametrize("type", ["Coverage", "Consent"])
+def test_what_stands_beside_a_record_is_read_to_its_end_the_newest_first(browser_of, add_person, repository, type):
+    person = add_person("Nguyễn Văn An")
+    for day in range(1, 29):
+        if type == "Consent":
+            resource = consent(f"c{day}", person, "permit", dateTime=f"2026-02-{day:02}")
+            resource["dateTime"] = resource["provision"].pop("dateTime")
+        else:
+            resource = {
+                "resourceType": "Coverage",
+                "id": f"c{day}",
+                "status": "active",
+                "beneficiary": {"reference": f"Patient/{person}"},
+                "payor": [{"display": "BHXH"}],
+                "period": {"start": f"2026-02-{day:02}"},
+            }
+        repository.update(OPEN, type, f"c{day}", resource)
+    browser, address, pages = browser_of("registrar"), f"/desk/person/{person}", []
+    heading = {"Coverage": "covers", "Consent": "consents"}[type]
+    while address:
+        page = browser.get(address)
+        assert page.status_code == 200
+        (part,) = re.findall(rf'aria-labelledby="{heading}".*?</section>', page.text, re.DOTALL)
+        pages.append(re.findall(r"(\d\d)/02/2026", part))
+        found = re.search(r'rel="next" href="([^"]+)"', part)
+        address = unescape(found[1]) if found else ""
+    assert [len(each) for each in pages] == [20, 8]
+    assert [day for page in pages for day in page] == [f"{day:02}" for day in range(28, 0, -1)]
