@@ -206,3 +206,9 @@ def test_every_module_starts_by_saying_what_it_is_for() -> None:
         if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert silent == []
+
+
+def test_every_folder_of_ours_has_a_name_that_packaging_takes_along():
+    """Folders whose names are no identifiers, such as `qr-0.7.0`, are left out of an installation without a word."""
+    folders = {path.parent.relative_to(ROOT) for top in OURS for path in (ROOT / top).rglob("*") if path.is_file()}
+    assert [each for each in folders if not all(part.isidentifier() for part in each.parts)] == []

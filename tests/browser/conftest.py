@@ -68,7 +68,25 @@ def site(repository: Repository) -> Iterator[str]:
 
 
 @pytest.fixture
-def phone() -> Iterator[Chrome]:
+def before_camera() -> str:
+    """The text of the QR code that the phone's camera looks at; "" for the moving picture that chromium makes up."""
+    return ""
+
+
+def film(text: str, path: Path) -> None:
+    """A film of a QR code on a grey table, as chromium takes one for a camera: https://wiki.multimedia.cx/index.php/YUV4MPEG2"""
+    import qrcode
+    from PIL import Image
+
+    code = qrcode.make(text, border=4).get_image().convert("L").resize((300, 300)).rotate(7, fillcolor=120)
+    table = Image.new("L", (640, 480), 120)
+    table.paste(code, (150, 90))
+    frame = b"FRAME\n" + table.tobytes() + bytes([128]) * (640 * 480 // 2)
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F30:1 Ip C420jpeg\n" + frame * 10)
+
+
+@pytest.fixture
+def phone(before_camera: str, tmp_path: Path) -> Iterator[Chrome]:
     """A small phone with a browser."""
     from selenium import webdriver
 
@@ -78,6 +96,9 @@ def phone() -> Iterator[Chrome]:
         options.add_argument(argument)
     for argument in ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"):  # a camera
         options.add_argument(argument)
+    if before_camera:
+        film(before_camera, tmp_path / "camera.y4m")
+        options.add_argument(f"--use-file-for-fake-video-capture={tmp_path / 'camera.y4m'}")
     options.add_experimental_option(
         "mobileEmulation", {"deviceMetrics": {"width": WIDTH, "height": HEIGHT, "pixelRatio": 2}}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fhir_server.citizen.card_code import read
@@ -18,11 +20,13 @@ def binh(add_person) -> str:
 
 @pytest.mark.parametrize("address", ["/desk/find", "/desk/enter"])
 def test_the_page_offers_the_camera_and_the_field_works_without_it(browser_of, address):
-    page = browser_of("registrar").get(address).text
+    browser = browser_of("registrar")
+    page = browser.get(address).text
     field = {"/desk/find": "q", "/desk/enter": "qr"}[address]
     assert f'data-scan="{field}"' in page
     assert f'<input id="{field}" name="{field}" type="text"' in page
-    # The button is shown by the script, and only where the browser can read codes.
+    # The button is shown by the script, and the reader fetched when it is pressed, where the browser has none.
+    assert browser.get(re.search(r'data-reader="([^"]+)"', page)[1]).mimetype == "text/javascript"
     assert "data-scan-button hidden" in page
     assert '/desk/static/scan.js" defer' in page
 
