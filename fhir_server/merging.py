@@ -73,6 +73,8 @@ class PatientMerging:
             record = {"_id": source, "into": target, "added": added, "active": was_active}
             versions = {"before": new["v"], "after": documents[0]["v"]} if result is not None else {}
             merges.keep(record | versions, session)
+            # What the one hides is hidden of the other one from here on.
+            self._store.epochs.begin_in(session)
         return Merged(*(stored_of("Patient", each) for each in documents))
 
     def unmerge(self, ctx: AccessContext, source: str) -> Merged:
@@ -102,6 +104,7 @@ class PatientMerging:
         ]
         self._write(ctx, "unmerge", [new, old], documents, session)
         merges.forget(source, session)
+        self._store.epochs.begin_in(session)
         return Merged(*(stored_of("Patient", each) for each in documents))
 
     def _facts_before(self, merge: Document, kept: Resource, session: Any) -> Resource:

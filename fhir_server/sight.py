@@ -20,7 +20,7 @@ from .search.conditions import conditions
 from .search.entries import document_fields
 from .search.filters import Filter, Owner, Reading, Terminology, all_of, any_of
 from .search.matching import holds
-from .store.care import rules_among
+from .store.care import Rules, rules_among
 from .store.records import Document, Session, Store
 
 BatchCheck = Callable[[list[Document]], list[Document]]
@@ -47,8 +47,17 @@ class Outlook:
         return Sight(self, ctx, letter, session)
 
     def denials(self, facility: str | None, session: Session = None) -> list[Document]:
-        """The Consents that hide something from a facility's clients, at most one more than DENIALS."""
-        return self.store.care.denials(places_of(self.store, facility, session), ANYBODY, DENIALS + 1, session)
+        """The Consents that hide something from a facility's clients, more than DENIALS only where not all are told.
+
+        What a person hides is hidden whichever of the merged Patients said so: there is a denial for each of them.
+        """
+        places = places_of(self.store, facility, session)
+        told = self.store.care.denials(places, ANYBODY, DENIALS + 1, session)
+        if len(told) > DENIALS:
+            return told
+        found = [each for each in told if "o" in each]
+        together = self.store.merges.together((each["o"] for each in found), session)
+        return [{**each, "o": owner} for each in found for owner in together.get(each["o"], [each["o"]])]
 
 
 class Sight:
@@ -152,7 +161,6 @@ class Sight:
         found = [
             each
             for denial in denials
-            if "o" in denial
             for rule in denial["n"]
             if holds_now(rule, places, self.ctx.purpose, at) and (each := hidden(denial["o"], rule, type)) is not None
         ]
@@ -184,7 +192,7 @@ class Sight:
             if not rules.denials:
                 return documents
         else:
-            rules = self._store.care.about(owners, self._places(), ANYBODY, care=self.narrowed)
+            rules = self._rules(owners)
         places, at = self._places(), _milliseconds()
 
         def met(several: Sequence[Rule], document: Document, *, opens: bool) -> bool:
@@ -203,6 +211,19 @@ class Sight:
             if (not self.ctx.narrowed or met(rules.grants.get(each.get("o", ""), ()), each, opens=True))
             and not met(rules.denials.get(each.get("o", ""), ()), each, opens=False)
         ]
+
+    def _rules(self, owners: set[str]) -> Rules:
+        """What opens the records of these patients, and what hides them: also by whoever is the same person."""
+        rules = self._store.care.about(owners, self._places(), ANYBODY, care=self.narrowed)
+        if not rules.merged:
+            return rules
+        together = self._store.merges.together(owners)
+        asked = owners.union(*together.values())
+        rules = self._store.care.about(asked, self._places(), ANYBODY, care=self.narrowed)
+        denials = {each: rules.denials.get(each, []) for each in owners}
+        for each, several in together.items():
+            denials[each] = [rule for one in several for rule in rules.denials.get(one, ())]
+        return Rules(rules.grants, denials)
 
     def _places(self) -> list[str]:
         """How records name the caller's facility: by its code, and as the Organizations that carry that code."""

@@ -187,6 +187,19 @@ def test_what_is_hidden_is_hidden_in_every_worker_when_the_write_is_answered(wor
     assert len(there.fhir(token, "Observation").json.get("entry", [])) == int(way == "delete")
 
 
+def test_that_two_are_one_person_counts_in_every_worker_when_it_is_answered(worlds):
+    here, there = worlds
+    door = here.repository
+    put(door, {"resourceType": "Patient", "id": "same"})
+    put(door, consent("hides", "same", "deny"))
+    token = here.backend("clinic", ["system/*.rs"], facility="79001").token()
+    assert [each.fhir(token, "Observation/w").status_code for each in worlds] == [200, 200]
+    door.merging.merge(OPEN, "same", "p")
+    assert [each.fhir(token, "Observation/w").status_code for each in (there, here)] == [404, 404]
+    door.merging.unmerge(OPEN, "same")
+    assert [each.fhir(token, "Observation/w").status_code for each in (there, here)] == [200, 200]
+
+
 def test_what_hides_nothing_begins_no_epoch_and_waits_for_nobody(repository):
     before = Epochs(repository.store.database).present()
     put(repository, {"resourceType": "Patient", "id": "p"})

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
+from .merges import parts_of
+
 Document = dict[str, Any]
 
 _TREATING = ("Patient", "Encounter", "EpisodeOfCare", "Coverage")
@@ -20,10 +22,11 @@ _OWNED = {"o": 1, "n": 1}
 
 
 class Rules(NamedTuple):
-    """`owner -> rules` that open and that hide."""
+    """`owner -> rules` that open and that hide. `merged` when some of the patients asked for have a part in a merge."""
 
     grants: dict[str, list[Document]]
     denials: dict[str, list[Document]]
+    merged: bool = False
 
 
 class StoredCare:
@@ -37,26 +40,29 @@ class StoredCare:
 
         As it is now, also for a transaction that began before: one may not ask several collections at once either.
         """
-        among = {"o": {"$in": sorted(owners)}}
-        if not care:
-            found = self._database["Consent"].find(
-                {**among, **_hiding(places, anybody)}, _OWNED, max_time_ms=_MILLISECONDS
-            )
-            return Rules({}, _by_owner(found))
+        wanted = sorted(owners)
+        among, ruling = {"o": {"$in": wanted}}, _hiding(places, anybody)
         treating = [{"$match": {**among, "g.f": {"$in": places}}}, {"$group": {"_id": "$o"}}]
+        merges = [{"$match": parts_of(wanted)}, {"$project": {"into": 1}}]
         stages: list[Document] = [
-            {"$match": {**among, "$or": [{"g.f": {"$in": places}}, {"n.f": {"$in": [*places, anybody]}}]}},
+            {"$match": {**among, "$or": [{"g.f": {"$in": places}}, ruling]} if care else {**among, **ruling}},
             {"$project": {"o": 1, "g": 1, "n": 1}},
-            *({"$unionWith": {"coll": each, "pipeline": treating}} for each in _TREATING),
+            *({"$unionWith": {"coll": each, "pipeline": treating}} for each in (_TREATING if care else ())),
+            {"$unionWith": {"coll": "merges", "pipeline": merges}},
         ]
-        rules = Rules({}, {})
+        grants: dict[str, list[Document]] = {}
+        denials: dict[str, list[Document]] = {}
+        merged = False
         for each in self._database["Consent"].aggregate(stages, maxTimeMS=_MILLISECONDS):
-            if "o" not in each:
-                rules.grants.setdefault(each["_id"], []).extend({"f": place} for place in places)
-                continue
-            rules.grants.setdefault(each["o"], []).extend(each.get("g", ()))
-            rules.denials.setdefault(each["o"], []).extend(each.get("n", ()))
-        return rules
+            if "into" in each:
+                merged = True
+            elif "o" not in each:
+                grants.setdefault(each["_id"], []).extend({"f": place} for place in places)
+            else:
+                if care:
+                    grants.setdefault(each["o"], []).extend(each.get("g", ()))
+                denials.setdefault(each["o"], []).extend(each.get("n", ()))
+        return Rules(grants, denials, merged)
 
     def denials(self, places: list[str], anybody: str, limit: int, session: ClientSession | None) -> list[Document]:
         """At most `limit` Consents, `o` and `n`, that hide something from a facility of these names or from anybody."""

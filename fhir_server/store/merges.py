@@ -18,6 +18,11 @@ MAX_MERGED = 100
 """Patients that may stand behind one, by way of others too."""
 
 
+def parts_of(ids: list[str]) -> Document:
+    """The filter on the merges in which some of these Patients have a part."""
+    return {"$or": [{"_id": {"$in": ids}}, {"into": {"$in": ids}}]}
+
+
 class StoredMerges:
     """The merges of one database."""
 
@@ -52,6 +57,21 @@ class StoredMerges:
             into = {each["_id"]: each["into"] for each in several}
             level = [each for each in into.values() if each not in found]
             found |= into
+        return found
+
+    def together(self, ids: Iterable[str], session: ClientSession | None = None) -> dict[str, list[str]]:
+        """`Patient -> all Patients that are the same person, itself too`, for those of `ids` that have a part in a merge."""
+        several = sorted(set(ids))
+        near = list(self._collection.find(parts_of(several), {"into": 1}, session=session)) if several else []
+        part = {each["_id"] for each in near} | {each["into"] for each in near}
+        above = self.standing_for([each for each in several if each in part], session)
+        found = {}
+        for each in several:
+            if each in part:
+                top = each
+                while top in above:
+                    top = above[top]
+                found[each] = [top, *self.behind([top], session)]
         return found
 
     def get(self, merged: str, session: ClientSession | None = None) -> Document | None:

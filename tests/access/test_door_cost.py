@@ -270,7 +270,7 @@ def test_when_more_hide_something_than_a_filter_holds_a_read_asks_for_its_own_pa
     for name, status in (("p", 200), ("q", 404), ("r", 404), ("s", 404), ("p", 200)):
         listener.sent.clear()
         assert world.fhir(token, f"Observation/of-{name}").status_code == status
-    assert sorted(listener.sent) == ["find Consent", "find Observation"]
+    assert sorted(listener.sent) == ["aggregate Consent", "find Observation"]
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,34 @@ def test_a_denial_hides_from_whom_it_names(held, ctx, denials, monkeypatch):
     assert "visit" in seen(held, ctx, "Encounter")
 
 
+@pytest.mark.parametrize("denials", [100, 0], ids=["as a filter", "as a check"])
+@pytest.mark.parametrize("ctx", [OWN, WIDE, CLIENT], ids=["narrowed", "facility", "client"])
+@pytest.mark.parametrize("who", ["own", "other", "third"])
+def test_a_denial_hides_all_that_is_the_same_persons_as_long_as_they_are_merged(held, ctx, denials, who, monkeypatch):
+    monkeypatch.setattr(sight, "DENIALS", denials)
+    for patient in ("third", "else"):
+        put(held, {"resourceType": "Patient", "id": patient})
+        put(held, weight(f"{patient}-weight", patient))
+    for patient in ("other", "third", "else"):
+        put(held, encounter(f"visit-{patient}", patient))
+    everything = ["else-weight", "other-weight", "own-weight", "third-weight"]
+    assert seen(held, ctx) == everything
+    held.merging.merge(OPEN, "third", "other")
+    held.merging.merge(OPEN, "other", "own")
+    put(held, consent("c", who, "deny", actor=None))
+    assert seen(held, ctx) == ["else-weight"]
+    for id in ("own", "other", "third"):
+        with pytest.raises(NotFound):
+            held.read(ctx, "Observation", f"{id}-weight")
+        with pytest.raises(NotFound):
+            held.history(ctx, "Observation", f"{id}-weight", query=[])
+    assert seen(held, ctx, "Observation", ("patient", "Patient/own")) == []
+    assert seen(held, OPEN) == everything
+    held.merging.unmerge(OPEN, "other")
+    apart = {"own": {"own"}, "other": {"other", "third"}, "third": {"other", "third"}}[who]
+    assert seen(held, ctx) == [each for each in everything if each.removesuffix("-weight") not in apart]
+
+
 def test_a_denial_has_the_exceptions_that_it_permits(held):
     role = {"coding": [{"code": "PRCP"}]}
     other = {"identifier": {"system": FACILITY, "value": "79002"}}
