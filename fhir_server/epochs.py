@@ -62,14 +62,18 @@ class Epochs:
         time.sleep(WAIT_SECONDS)
 
 
-def take_away(database: Database[dict[str, Any]], work: Callable[[ClientSession], None]) -> None:
-    """Carry out, in a transaction of its own, what takes something away; when this returns nobody acts on it any more."""
+def take_away(database: Database[dict[str, Any]], work: Callable[[ClientSession], bool]) -> None:
+    """Carry out, in a transaction of its own, what takes something away; when this returns nobody acts on it any more.
+
+    `work` says whether it was anything that is remembered.
+    """
     epochs = Epochs(database)
 
     def attempt(session: ClientSession) -> None:
-        work(session)
-        epochs.begin_in(session)
+        if work(session):
+            epochs.begin_in(session)
 
     with database.client.start_session() as session:
         session.with_transaction(attempt, write_concern=WriteConcern("majority", j=True))
-    epochs.wait()
+    if epochs.began_in(session):
+        epochs.wait()

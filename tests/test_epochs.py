@@ -96,8 +96,11 @@ def test_no_epoch_comes_twice_and_one_that_is_given_up_never_began(store):
 def test_who_waits_waits_longer_than_anybody_believes(store):
     assert WAIT_SECONDS > LEASE_SECONDS
     began = time.monotonic()
-    take_away(store.database, lambda session: None)
+    take_away(store.database, lambda session: True)
     assert time.monotonic() - began >= WAIT_SECONDS
+    before = Epochs(store.database).present()
+    take_away(store.database, lambda session: False)
+    assert Epochs(store.database).present() == before
 
 
 def test_a_token_that_was_revoked_counts_nowhere_when_that_is_answered(worlds):
@@ -149,6 +152,20 @@ def test_of_many_requests_none_counts_that_begins_after_the_answer(worlds):
             each.join()
         assert wrong == []
         assert min(asked) > 10
+
+
+def test_whatever_ends_is_ended_but_only_what_is_remembered_begins_an_epoch(worlds):
+    here = worlds[0]
+    phone = here.app("phone", ["launch/patient", "patient/*.rs", "offline_access"])
+    given = phone.tokens(here.card("p").code)
+    other = phone.tokens(here.card("p").code)
+    before = Epochs(here.database).present()
+    assert [each.fhir(given["access_token"], "Patient/p").status_code for each in worlds] == [200, 200]
+    for secret in (given["refresh_token"], other["access_token"], "unknown"):
+        assert here.post("/auth/revoke", {"token": secret, "client_id": "phone"}).status_code == 200
+    for each in (given, other):
+        assert [world.fhir(each["access_token"], "Patient/p").status_code for world in worlds] == [401, 401]
+    assert Epochs(here.database).present() == before
 
 
 @pytest.mark.parametrize("way", ["put", "create", "transaction", "import", "delete"])
@@ -206,6 +223,8 @@ def test_what_hides_nothing_begins_no_epoch_and_waits_for_nobody(repository):
     put(repository, weight("w", "p"))
     put(repository, weight("w", "p", note=[{"text": "again"}]))
     put(repository, consent("opens", "p", "permit"))
+    put(repository, consent("opens", "p", "permit", status="inactive"))
+    repository.delete(OPEN, "Consent", "opens")
     repository.delete(OPEN, "Observation", "w")
     assert Epochs(repository.store.database).present() == before
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine import BooleanField, DateTimeField, Document, IntField, ListField, StringField
 
-from ..epochs import take_away
+from ..epochs import Epochs, take_away
 from .documents import documents, hash_of, new_secret, now
 
 if TYPE_CHECKING:
@@ -140,11 +140,12 @@ def is_remembered(database: Any, secret: str) -> bool:
 def revoke(database: Any, secret: str, client_id: str) -> None:
     """End a client's own token; a refresh token takes its whole family with it. Any other text changes nothing."""
     token = documents(database, Token).filter(id=hash_of(secret), client=client_id).first()
-    if token is not None and token.kind == REFRESH:
+    if token is None:
+        Epochs.wait()  # somebody else may have ended it just now, and not waited long enough yet
+    elif token.kind == REFRESH:
         end_family(database, token.family)
     else:
-        # Also when there is none, or none any more: somebody else who ends it may not have waited long enough yet.
-        _end(database, {"_id": hash_of(secret), "client": client_id})
+        _end(database, {"_id": token.id})
 
 
 def end_family(database: Any, family: str) -> None:
@@ -158,5 +159,11 @@ def end_tokens_of(database: Any, client_id: str) -> None:
 
 
 def _end(database: Any, wanted: Mapping[str, Any]) -> None:
-    """End tokens: when this returns, no worker takes them any more."""
-    take_away(database, lambda session: database[COLLECTION].delete_many(wanted, session=session))
+    """End tokens: when this returns, no worker takes them any more. Those of a patient are looked up at each request."""
+
+    def work(session: Any) -> bool:
+        remembered = database[COLLECTION].find_one({**wanted, "patient": None}, {"_id": 1}, session=session)
+        database[COLLECTION].delete_many(wanted, session=session)
+        return remembered is not None
+
+    take_away(database, work)

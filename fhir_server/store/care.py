@@ -64,6 +64,11 @@ class StoredCare:
                 denials.setdefault(each["o"], []).extend(each.get("n", ()))
         return Rules(grants, denials, merged)
 
+    def hid(self, ids: list[str], session: ClientSession) -> bool:
+        """Whether one of these Consents hides something, as it was before a transaction changes it."""
+        wanted = {"_id": {"$in": ids}, "n": {"$exists": True}}
+        return self._database["Consent"].find_one(wanted, {"_id": 1}, session=session) is not None
+
     def denials(self, places: list[str], anybody: str, limit: int, session: ClientSession | None) -> list[Document]:
         """At most `limit` Consents, `o` and `n`, that hide something from a facility of these names or from anybody."""
         found = self._database["Consent"].find(
