@@ -74,6 +74,7 @@ OTHERS_MAY_IMPORT: dict[str, set[str]] = {
 }
 
 MAY_IMPORT_FLASK = {"rest", "citizen", "desk", "access", "intake", "app"}
+# Tokens are kept in one room and records in another; what ends either is told in the transaction of each.
 MAY_IMPORT_PYMONGO = {"store", "epochs"}
 
 

@@ -64,10 +64,20 @@ class StoredCare:
                 denials.setdefault(each["o"], []).extend(each.get("n", ()))
         return Rules(grants, denials, merged)
 
-    def hid(self, ids: list[str], session: ClientSession) -> bool:
-        """Whether one of these Consents hides something, as it was before a transaction changes it."""
+    def is_changed(
+        self,
+        session: ClientSession,
+        creates: dict[str, list[Document]],
+        replaces: dict[str, list[Document]],
+        deletes: dict[str, list[str]],
+    ) -> bool:
+        """Whether what a transaction is about to write hides something, or ends what did."""
+        changed = replaces.get("Consent", [])
+        if hides("Consent", [*creates.get("Consent", ()), *changed]):
+            return True
+        ids = [*(each["_id"] for each in changed), *deletes.get("Consent", ())]
         wanted = {"_id": {"$in": ids}, "n": {"$exists": True}}
-        return self._database["Consent"].find_one(wanted, {"_id": 1}, session=session) is not None
+        return bool(ids) and self._database["Consent"].find_one(wanted, {"_id": 1}, session=session) is not None
 
     def denials(self, places: list[str], anybody: str, limit: int, session: ClientSession | None) -> list[Document]:
         """At most `limit` Consents, `o` and `n`, that hide something from a facility of these names or from anybody."""

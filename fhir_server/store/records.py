@@ -347,7 +347,7 @@ class Store:
         self.contained.write(session, written, superseded)
         if superseded:
             self.history.insert_many(superseded, session=session, ordered=False)
-        if self._changes_what_is_hidden(session, creates, replaces, deletes):
+        if self.care.is_changed(session, creates, replaces, deletes):
             self.epochs.begin_in(session)
         for resource_type in sorted({*creates, *replaces, *deletes}):
             new = [without_contained(document) for document in creates.get(resource_type, ())]
@@ -365,20 +365,6 @@ class Store:
                 operations += [ReplaceOne({"_id": document["_id"]}, document) for document in changed]
                 operations += [DeleteMany({"_id": {"$in": gone}})] if gone else []
                 collection.bulk_write(operations, session=session, ordered=False)
-
-    def _changes_what_is_hidden(
-        self,
-        session: ClientSession,
-        creates: dict[str, list[Document]],
-        replaces: dict[str, list[Document]],
-        deletes: dict[str, list[str]],
-    ) -> bool:
-        """Whether a Consent hides something by what is written, or did before."""
-        changed = replaces.get("Consent", [])
-        if hides("Consent", [*creates.get("Consent", ()), *changed]):
-            return True
-        ids = [*(each["_id"] for each in changed), *deletes.get("Consent", ())]
-        return bool(ids) and self.care.hid(ids, session)
 
     def refuse_sealed(self, *types: str) -> None:
         """Raises MethodNotAllowed where one of these types is written by the server alone."""
