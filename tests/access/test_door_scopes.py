@@ -32,6 +32,16 @@ RENAMED = {
     ],
 }
 
+SEEN = {
+    "resourceType": "AuditEvent",
+    "id": "seen",
+    "type": {"code": "rest"},
+    "recorded": "2026-02-01T08:00:00Z",
+    "agent": [{"altId": "staff:lan", "requestor": True}],
+    "source": {"observer": {"display": "x"}},
+    "entity": [{"what": {"reference": "Patient/p"}}],
+}
+
 
 def scope(text: str) -> Scope:
     """`system/Observation.rs?category=laboratory` as a Scope."""
@@ -247,16 +257,7 @@ def test_an_export_needs_a_scope_for_each_whole_type(held):
 
 
 def test_who_has_seen_a_record_is_for_those_whose_scope_names_it(held):
-    event = {
-        "resourceType": "AuditEvent",
-        "id": "seen",
-        "type": {"code": "rest"},
-        "recorded": "2026-02-01T08:00:00Z",
-        "agent": [{"altId": "staff:lan", "requestor": True}],
-        "source": {"observer": {"display": "x"}},
-        "entity": [{"what": {"reference": "Patient/p"}}],
-    }
-    held.update(OPEN, "AuditEvent", "seen", event)
+    held.update(OPEN, "AuditEvent", "seen", SEEN)
     held.update(OPEN, "Consent", "hides", consent("hides", "p", "deny", actor=None))
     asked = [("patient", "Patient/p")]
     for ctx in (holding("system/*.rs"), holding("system/*.rs", facility="79001", labels=frozenset())):
@@ -278,15 +279,7 @@ def test_who_has_seen_a_record_is_for_those_whose_scope_names_it(held):
 
 @pytest.mark.parametrize(("texts", "told"), [(["system/*.rs"], False), (["system/*.rs", "system/AuditEvent.rs"], True)])
 def test_an_export_of_everything_holds_the_audit_trail_only_for_those_who_may_read_it(held, texts, told):
-    event = {
-        "resourceType": "AuditEvent",
-        "id": "seen",
-        "type": {"code": "rest"},
-        "recorded": "2026-02-01T08:00:00Z",
-        "agent": [{"altId": "staff:lan", "requestor": True}],
-        "source": {"observer": {"display": "x"}},
-    }
-    held.update(OPEN, "AuditEvent", "seen", event)
+    held.update(OPEN, "AuditEvent", "seen", SEEN)
     ctx = holding(*texts)
     job = held.exports.start(ctx, ExportOrder(), request="")
     held.exports.work()
