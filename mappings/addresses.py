@@ -50,11 +50,12 @@ def read_address(
     """
     full = clean(text)
     written = _parts(full)
-    coded = _by_codes(_Codes(province.strip(), district.strip(), ward.strip(), as_of), written)
-    if not full and not coded:
-        return None, []
+    codes = _Codes(province.strip(), district.strip(), ward.strip(), as_of)
+    coded = _by_codes(codes, written)
     named, candidates = _by_names(written)
-    problems = []
+    problems = [] if coded or _are_told(codes, named) else [_unused(field, codes)]
+    if not full and not coded:
+        return None, problems
     if "city" in coded and "city" in named and not _is_named(coded["city"], named["city"]):
         problems.append(_contradiction(field, named["city"], coded["city"]))
         coded = {}
@@ -169,6 +170,27 @@ def _contradiction(field: str, named: Place, coded: Place) -> Problem:
         coded.code,
         f"Mã địa bàn {coded.code} là {coded.name}, địa chỉ ghi {named.name}; ghi theo địa chỉ",
         f"the code {coded.code} is {coded.name}, the address says {named.name}; the address was taken",
+    )
+
+
+def _are_told(codes: _Codes, named: dict[str, Place]) -> bool:
+    """Whether the places that the text names say all that the codes say, if there are any."""
+    told = {place.code for place in named.values()}
+    for place in named.values():
+        if place.level == "ward" and place.version == OLD:
+            told |= {each.code for each in places.successors(place)}
+        if place.level == "province" and place.version == OLD:
+            told.add(places.province_became()[place.code])
+    return told.issuperset(filter(None, (codes.province, codes.district, codes.ward)))
+
+
+def _unused(field: str, codes: _Codes) -> Problem:
+    listed = ", ".join(filter(None, (codes.province, codes.district, codes.ward)))
+    return problem(
+        field,
+        listed,
+        f"Mã địa bàn {listed} chưa được ghi: không có trong danh mục, không thuộc về nhau, có thể là nhiều nơi hoặc khác địa chỉ",
+        f"the place codes {listed} were not stored: in no list, not inside each other, several places, or not those of the address",
     )
 
 

@@ -95,8 +95,15 @@ def test_codes_alone_make_an_address_and_are_read_by_the_version_they_exist_in()
     old, _ = read_address("", "", province="01", district="001", ward="00001")
     assert codes(old, "city") == ["2004:00001", "2025:00097"]
     # A ward that is not in the province it is sent with is believed in neither version.
-    assert read_address("", "", province="01", ward="26740") == (None, [])
-    assert read_address("", "", province="99", ward="99999") == (None, [])
+    none, (told,) = read_address("MAXA", "", province="01", ward="26740")
+    assert (none, told.field, told.value) == (None, "MAXA", "01, 26740")
+    assert "were not stored" in told.reason_en
+    for sent in ({"province": "999"}, {"ward": "99999"}, {"province": "79", "district": "001"}):
+        assert [each.value for each in read_address("", "Số 1, Phường Sài Gòn", **sent)[1]] == [
+            ", ".join(sent.values())
+        ]
+    assert read_address("", "12 Lê Lợi")[1] == []
+    assert read_address("", "", province="99", ward="99999")[0] is None
     assert read_address("", " ") == (None, [])
 
 
@@ -152,7 +159,8 @@ def test_a_province_alone_is_coded_where_its_code_means_one_place() -> None:
         ("79", {"district": "760"}, ["2004:79", "2025:79"]),
     ):
         address, problems = read_address("", "12 Lê Lợi", province=province, **sent)
-        assert (province, codes(address, "state"), problems) == (province, state, [])
+        assert (province, codes(address, "state")) == (province, state)
+        assert [each.value for each in problems] == ([] if state else [province])
     address, _ = read_address("", "Tỉnh Bắc Giang", province="24", as_of="2026-11-24")
     assert codes(address, "state") == ["2004:24", "2025:24"]
 
