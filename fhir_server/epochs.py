@@ -20,8 +20,8 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
-LEASE_SECONDS = 0.25
-WAIT_SECONDS = LEASE_SECONDS + 0.05
+LEASE_SECONDS = 0.1
+WAIT_SECONDS = LEASE_SECONDS + 0.01  # clocks of two machines do not run at quite the same rate
 _WANTED = {"_id": "access"}
 
 Epoch = ObjectId | None

@@ -140,7 +140,7 @@ class Site:
             self.database.command("profile", 0)
             for each in self.database["system.profile"].find():
                 collection = each["ns"].partition(".")[2]
-                # The epoch is looked at every quarter of a second, whatever is asked.
+                # The epoch is looked at every tenth of a second, whatever is asked.
                 if not collection.startswith(_ALONGSIDE) and collection != "epochs":
                     done[f"{each['op']} {collection}"] += 1
 

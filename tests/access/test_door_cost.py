@@ -32,7 +32,7 @@ CALLERS = {
 
 class Counting(CommandListener):
     """The names of the commands that were sent, but for those that begin and end transactions and cursors, and the look
-    at the epoch, which is one every quarter of a second."""
+    at the epoch, which is one every tenth of a second."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
