@@ -175,13 +175,17 @@ def _contradiction(field: str, named: Place, coded: Place) -> Problem:
 
 def _are_told(codes: _Codes, named: dict[str, Place]) -> bool:
     """Whether the places that the text names say all that the codes say, if there are any."""
-    told = {place.code for place in named.values()}
-    for place in named.values():
-        if place.level == "ward" and place.version == OLD:
-            told |= {each.code for each in places.successors(place)}
-        if place.level == "province" and place.version == OLD:
-            told.add(places.province_became()[place.code])
+    told = {each.code for place in named.values() for each in (place, *_became(place))}
     return told.issuperset(filter(None, (codes.province, codes.district, codes.ward)))
+
+
+def _became(place: Place) -> tuple[Place, ...]:
+    """What an old ward or province may be today; none for a place of today, and for districts, which are gone."""
+    if place.version != OLD or place.level == "district":
+        return ()
+    if place.level == "ward":
+        return tuple(places.successors(place))
+    return (places.places("province", NEW)[places.province_became()[place.code]],)
 
 
 def _unused(field: str, codes: _Codes) -> Problem:
@@ -212,14 +216,11 @@ def _add_codes(result: dict[str, Any], recognised: dict[str, Place], field: str)
         if element not in result:
             continue
         codings = [place]
-        if place.version == OLD and element == "state":
-            codings.append(places.places("province", NEW)[places.province_became()[place.code]])
+        became = _became(place)
+        if len(became) == 1:
+            codings.append(became[0])
         elif place.version == OLD and element == "city":
-            became = places.successors(place)
-            if len(became) == 1:
-                codings.append(became[0])
-            else:
-                problems.append(_doubt(field, place.name, became))
+            problems.append(_doubt(field, place.name, became))
         result[f"_{element}"] = {
             "extension": [{"url": systems.PLACE_CODE, "valueCoding": coding(each)} for each in codings]
         }
