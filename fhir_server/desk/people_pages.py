@@ -10,8 +10,7 @@ from fhir_server.access import guard
 from fhir_server.citizen.cards import cards_in_force
 from fhir_server.desk.asking_pages import opened_to
 from fhir_server.desk.finding import Found, find, shown
-from fhir_server.desk.paging import behind, cursor_of
-from fhir_server.desk.timeline import TYPES, of_type, timeline
+from fhir_server.desk.timeline import TYPES, of_type, page_of, timeline
 from fhir_server.desk.visiting import Visiting, see
 from fhir_server.errors import Conflict, FhirError, Gone, NotFound
 from fhir_server.intake.registration import NEW, register
@@ -101,9 +100,8 @@ class PeoplePages(Visiting):
         """A page of a list that stands beside the record; the address says behind what it begins."""
         if not guard.may(ctx, "s", type):
             return Beside([], "")
-        query = [("patient", f"Patient/{patient}"), ("_sort", order), ("_count", str(BESIDE)), ("_total", "none")]
-        page = self.repository.search(ctx, type, behind(query, request.args.get(type, "")))
-        return Beside([exact.parse(each.json or b"{}") for _, each in page.entries], cursor_of(page))
+        cursor = request.args.get(type, "")
+        return Beside(*page_of(self.repository, ctx, type, patient, order, BESIDE, cursor))
 
     # ---- who is in no roster ------------------------------------------------------------------------------------------
 

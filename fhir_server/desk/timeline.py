@@ -51,9 +51,17 @@ def timeline(repository: Repository, ctx: AccessContext, patient: str) -> list[L
 
 def of_type(repository: Repository, ctx: AccessContext, patient: str, type: str, cursor: str) -> tuple[list[Line], str]:
     """A page of the lines of one of TYPES, the newest first, and what the next one is asked with ("" for none)."""
-    query = [("patient", f"Patient/{patient}"), ("_sort", TYPES[type][0]), ("_count", str(EACH)), ("_total", "none")]
+    several, following = page_of(repository, ctx, type, patient, TYPES[type][0], EACH, cursor)
+    return [_line(type, each) for each in several], following
+
+
+def page_of(
+    repository: Repository, ctx: AccessContext, type: str, patient: str, order: str, count: int, cursor: str
+) -> tuple[list[Resource], str]:
+    """A page of what one patient has of a type, in an order, and what the next one is asked with ("" for none)."""
+    query = [("patient", f"Patient/{patient}"), ("_sort", order), ("_count", str(count)), ("_total", "none")]
     page = repository.search(ctx, type, behind(query, cursor))
-    return [_line(type, exact.parse(stored.json or b"{}")) for _, stored in page.entries], cursor_of(page)
+    return [exact.parse(stored.json or b"{}") for _, stored in page.entries], cursor_of(page)
 
 
 def _line(type: str, resource: Resource) -> Line:
