@@ -185,7 +185,7 @@ class Repository:
 
     def denials(self, facility: str | None) -> tuple[dict[str, Any], ...]:
         """What hides something from the clients of a facility, as AccessContext.denials takes it."""
-        return tuple(self._searching.outlook.denials(facility))
+        return self._searching.outlook.denials(facility)
 
     @staticmethod
     def refusal(error: Exception) -> FhirError | None:

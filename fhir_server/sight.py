@@ -46,7 +46,7 @@ class Outlook:
         """What a caller may see for an interaction, a letter of cruds."""
         return Sight(self, ctx, letter, session)
 
-    def denials(self, facility: str | None, session: Session = None) -> list[Document]:
+    def denials(self, facility: str | None, session: Session = None) -> tuple[Document, ...]:
         """The Consents that hide something from a facility's clients, more than DENIALS only where not all are told.
 
         What a person hides is hidden whichever of the merged Patients said so: there is a denial for each of them.
@@ -54,10 +54,10 @@ class Outlook:
         places = places_of(self.store, facility, session)
         told = self.store.care.denials(places, ANYBODY, DENIALS + 1, session)
         if len(told) > DENIALS:
-            return told
+            return tuple(told)
         found = [each for each in told if "o" in each]
         together = self.store.merges.together((each["o"] for each in found), session)
-        return [{**each, "o": owner} for each in found for owner in together.get(each["o"], [each["o"]])]
+        return tuple({**each, "o": owner} for each in found for owner in together.get(each["o"], [each["o"]]))
 
 
 class Sight:
@@ -72,7 +72,7 @@ class Sight:
         self._owner: Owner = None
         self._owner_known = ctx.patient is None
         self._filters: dict[str, list[Filter]] = {}
-        self._denials = None if ctx.denials is None else list(ctx.denials)
+        self._denials = ctx.denials
         # Consent binds facilities and clients; the patient's own view, local tools and open access are not asked.
         self._governed = (
             ctx.patient is None
@@ -169,7 +169,7 @@ class Sight:
         hiding += [each for each in found if len(each) > 1]
         return [{"$nor": hiding}] if hiding else []
 
-    def _known_denials(self) -> list[Document]:
+    def _known_denials(self) -> tuple[Document, ...]:
         if self._denials is None:
             self._denials = self._outlook.denials(self.ctx.facility, self._session)
         return self._denials

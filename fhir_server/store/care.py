@@ -96,14 +96,11 @@ def _hiding(places: list[str], anybody: str) -> Document:
     return {"n.f": {"$in": [*places, anybody]}}
 
 
-def _by_owner(consents: Iterable[Document]) -> dict[str, list[Document]]:
-    found: dict[str, list[Document]] = {}
-    for each in consents:
-        found.setdefault(each["o"], []).extend(each["n"])
-    return found
-
-
 def rules_among(denials: Iterable[Document], owners: Iterable[str]) -> Rules:
     """What `about` gives without care, from Consents that are known."""
     wanted = frozenset(owners)
-    return Rules({}, _by_owner(each for each in denials if each.get("o") in wanted))
+    found: dict[str, list[Document]] = {}
+    for each in denials:
+        if each["o"] in wanted:
+            found.setdefault(each["o"], []).extend(each["n"])
+    return Rules({}, found)
